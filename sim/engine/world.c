@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sim/engine/world.h"
+
+typedef struct {
+	M2dVcpu *vcpu;
+	void (*free_vcpu)(M2dVcpu *);
+} M2dVcpuSlot;
+
+struct _M2dWorld {
+	M2dMachine *machine;
+	M2dArena *arena;
+	M2dSpace *space;
+	GArray *vcpus; /* of M2dVcpuSlot */
+};
+
+M2dWorld *m2d_world_new(M2dMachine *machine, uint64_t reserve, GError **error)
+{
+	M2dWorld *world;
+	M2dArena *arena =
+		m2d_arena_new(reserve != 0 ? reserve : M2D_WORLD_DEFAULT_RESERVE, error);
+
+	if (arena == NULL) {
+		m2d_machine_free(machine);
+		return NULL;
+	}
+	/* Offset 0 stays unused, so that it can mean "none". */
+	m2d_arena_alloc(arena, 64, 64);
+	world = g_new0(M2dWorld, 1);
+	world->machine = machine;
+	world->arena = arena;
+	world->space = m2d_space_new(arena);
+	world->vcpus = g_array_new(FALSE, FALSE, sizeof(M2dVcpuSlot));
+	return world;
+}
+
+void m2d_world_free(M2dWorld *world)
+{
+	if (world == NULL)
+		return;
+	for (guint i = 0; i < world->vcpus->len; i++) {
+		M2dVcpuSlot *s = &g_array_index(world->vcpus, M2dVcpuSlot, i);
+
+		s->free_vcpu(s->vcpu);
+	}
+	g_array_unref(world->vcpus);
+	m2d_space_free(world->space);
+	m2d_arena_free(world->arena);
+	m2d_machine_free(world->machine);
+	g_free(world);
+}
+
+M2dArena *m2d_world_arena(const M2dWorld *world)
+{
+	return world->arena;
+}
+
+M2dSpace *m2d_world_space(const M2dWorld *world)
+{
+	return world->space;
+}
+
+const M2dMachine *m2d_world_machine(const M2dWorld *world)
+{
+	return world->machine;
+}
+
+unsigned m2d_world_n_vcpus(const M2dWorld *world)
+{
+	return world->vcpus->len;
+}
+
+M2dVcpu *m2d_world_vcpu(const M2dWorld *world, unsigned id)
+{
+	g_assert(id < world->vcpus->len);
+	return g_array_index(world->vcpus, M2dVcpuSlot, id).vcpu;
+}
+
+unsigned m2d_world_adopt_vcpu(M2dWorld *world, M2dVcpu *vcpu, void (*free_vcpu)(M2dVcpu *))
+{
+	M2dVcpuSlot s = {vcpu, free_vcpu};
+
+	g_array_append_val(world->vcpus, s);
+	return world->vcpus->len - 1;
+}

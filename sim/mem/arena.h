@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The arena: one flat, zero-initialised block that holds every mutable bit of a world. Objects in
+ * it are laid out once, never move and contain no host pointers to data outside it. All writes go
+ * through m2d_set*(): plain stores while no journal is attached; with a journal they also log the
+ * old value and keep an incremental hash of the whole block, so that any earlier state can be
+ * restored byte for byte and states can be compared by 64 bits.
+ *
+ * Invariants between calls: bytes at and beyond @used are zero; with a journal attached, @hash
+ * equals m2d_arena_rehash().
+ *
+ * Statistics do not live here: they must survive a rollback.
+ */
+#pragma once
+
+#include <glib.h>
+#include <stdint.h>
+
+#include "sim/base/bits.h"
+
+typedef struct _M2dArena M2dArena;
+typedef struct _M2dJournal M2dJournal;
+
+/* Fields are public for the inline writers only. */
+struct _M2dArena {
+	uint8_t *base;	      /* start of the reserved block; page aligned */
+	uint64_t used;	      /* bytes handed out */
+	uint64_t reserved;    /* bytes of address space behind @base */
+	uint64_t hash;	      /* XOR of m2d_arena_mix() over all words; kept only with a journal */
+	M2dJournal *journal;  /* NULL: writes are plain stores */
+};
+
+/* A state to return to: see m2d_arena_mark(). */
+typedef struct {
+	uint64_t depth; /* journal records at the mark */
+	uint64_t used;
+	uint64_t hash;
+} M2dMark;
+
+/**
+ * m2d_arena_new: reserve @reserve bytes of address space (rounded up to pages) for one arena.
+ * Memory is committed on first touch. Returns NULL with @error if the kernel refuses.
+ * Free with m2d_arena_free().
+ */
+M2dArena *m2d_arena_new(uint64_t reserve, GError **error);
+void m2d_arena_free(M2dArena *arena);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dArena, m2d_arena_free)
+
+/**
+ * m2d_arena_alloc: @bytes of zeroed arena, aligned to @align (a power of two, at least 8).
+ * Never fails for a caller that stays within the reservation; running out is reported on stderr
+ * and ends the process with status 3, since no caller could continue.
+ */
+void *m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align);
+
+/* m2d_arena_attach_journal: from now on log every write. The hash is computed afresh. */
+void m2d_arena_attach_journal(M2dArena *arena);
+/* m2d_arena_detach_journal: forget all logged values; writes become plain stores again. */
+void m2d_arena_detach_journal(M2dArena *arena);
+
+/* m2d_arena_mark: the present state; needs a journal. */
+M2dMark m2d_arena_mark(const M2dArena *arena);
+/**
+ * m2d_arena_rollback: restore the state at @mark byte for byte, allocations included. Marks taken
+ * after @mark become invalid. @mark must stem from the attached journal.
+ */
+void m2d_arena_rollback(M2dArena *arena, M2dMark mark);
+
+/* m2d_arena_rehash: the hash computed from all words; equals @hash while a journal is attached. */
+uint64_t m2d_arena_rehash(const M2dArena *arena);
+
+/* m2d_arena_write: copy @len bytes to @dst (anywhere in the arena) as m2d_set*() would. */
+void m2d_arena_write(M2dArena *arena, void *dst, const void *src, uint64_t len);
+
+/* Slow half of m2d_set*(): replace the aligned word at @word by @value, with log and hash. */
+void m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
+
+/* Contribution of a word at byte offset @off to the hash; 0 for a zero word, so that fresh
+ * memory changes nothing. */
+static inline uint64_t m2d_arena_mix(uint64_t off, uint64_t word)
+{
+	if (word == 0)
+		return 0;
+	return m2d_mix64(word ^ m2d_mix64(off * UINT64_C(0x9e3779b97f4a7c15) + 1));
+}
+
+/* Byte offset of @p, which must lie in @arena. */
+static inline uint64_t m2d_arena_offset(const M2dArena *arena, const void *p)
+{
+	return (uint64_t)((const uint8_t *)p - arena->base);
+}
+
+static inline void *m2d_arena_at(const M2dArena *arena, uint64_t off)
+{
+	return arena->base + off;
+}
+
+M2D_ALWAYS_INLINE void m2d_set64(M2dArena *arena, uint64_t *p, uint64_t v)
+{
+	if (m2d_unlikely(arena->journal != NULL))
+		m2d_arena_log_word(arena, p, v);
+	else
+		*p = v;
+}
+
+void m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v);
+
+M2D_ALWAYS_INLINE void m2d_set32(M2dArena *arena, uint32_t *p, uint32_t v)
+{
+	if (m2d_unlikely(arena->journal != NULL))
+		m2d_arena_log_part(arena, p, 4, v);
+	else
+		*p = v;
+}
+
+M2D_ALWAYS_INLINE void m2d_set16(M2dArena *arena, uint16_t *p, uint16_t v)
+{
+	if (m2d_unlikely(arena->journal != NULL))
+		m2d_arena_log_part(arena, p, 2, v);
+	else
+		*p = v;
+}
+
+M2D_ALWAYS_INLINE void m2d_set8(M2dArena *arena, uint8_t *p, uint8_t v)
+{
+	if (m2d_unlikely(arena->journal != NULL))
+		m2d_arena_log_part(arena, p, 1, v);
+	else
+		*p = v;
+}
