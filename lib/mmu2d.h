@@ -16,4 +16,4 @@
 #include "sim/engine/world.h"
 #include "sim/mem/arena.h"
 #include "sim/mem/space.h"
-#include "sim/mmu/access.h"
+#include "sim/engine/access.h"

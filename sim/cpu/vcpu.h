@@ -11,7 +11,7 @@
 #pragma once
 
 #include "sim/engine/world.h"
-#include "sim/mmu/access.h"
+#include "sim/engine/access.h"
 
 /* What executing an instruction led to. */
 typedef enum {

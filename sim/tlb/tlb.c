@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sim/tlb/tlb.h"
+
+/* Geometry of every array when the machine is "ideal": nothing realistic evicts from it. */
+static const M2dGeometry ideal_geometry = {65536, 16};
+
+static M2dGeometry array_geometry(const M2dMachine *m, M2dArrayId id)
+{
+	switch (id) {
+	case M2D_ARR_L1D_4K:
+	case M2D_ARR_L1D_2M:
+	case M2D_ARR_L1D_1G:
+		return m->tlb.l1d[id - M2D_ARR_L1D_4K];
+	case M2D_ARR_L1I_4K:
+	case M2D_ARR_L1I_2M:
+	case M2D_ARR_L1I_1G:
+		return m->tlb.l1i[id - M2D_ARR_L1I_4K];
+	case M2D_ARR_L2:
+		return m->tlb.l2;
+	case M2D_ARR_L2_1G:
+		return m->tlb.l2_1g_mode == M2D_L2_1G_OWN ? m->tlb.l2_1g : (M2dGeometry){0, 0};
+	case M2D_ARR_PSC_PDE:
+	case M2D_ARR_PSC_PDPTE:
+	case M2D_ARR_PSC_PML4:
+	case M2D_ARR_PSC_PML5:
+		return m->psc.level[id - M2D_ARR_PSC_PDE];
+	case M2D_ARR_NPSC_PDE:
+	case M2D_ARR_NPSC_PDPTE:
+	case M2D_ARR_NPSC_PML4:
+	case M2D_ARR_NPSC_PML5:
+		return m->npsc.level[id - M2D_ARR_NPSC_PDE];
+	case M2D_ARR_NTLB:
+		return m->ntlb;
+	case M2D_N_ARRAYS:
+		break;
+	}
+	return (M2dGeometry){0, 0};
+}
+
+static void init_shared_psc(M2dTlb *tlb, M2dArrayId first, const M2dPscGeometry *g)
+{
+	int owner = -1;
+
+	for (int l = 0; l < M2D_PSC_LEVELS; l++) {
+		M2dArrayId id = (M2dArrayId)(first + l);
+
+		if (g->level[l].entries != 0 || !(g->shared_levels >> l & 1))
+			continue;
+		if (owner < 0) {
+			owner = (int)id;
+			m2d_array_init(&tlb->array[id], tlb->arena, g->shared);
+		} else {
+			tlb->array[id] = tlb->array[owner];
+			tlb->alias[id] = (uint8_t)owner;
+		}
+	}
+}
+
+static void init_unified_l1(M2dTlb *tlb, M2dArrayId first, M2dGeometry g)
+{
+	if (g.entries == 0)
+		return;
+	m2d_array_init(&tlb->array[first], tlb->arena, g);
+	for (int i = 1; i < M2D_N_SIZES; i++) {
+		tlb->array[first + i] = tlb->array[first];
+		tlb->alias[first + i] = (uint8_t)first;
+	}
+}
+
+void m2d_tlb_init(M2dTlb *tlb, M2dArena *arena, const M2dMachine *machine)
+{
+	bool ideal = machine->tlb.ideal;
+
+	*tlb = (M2dTlb){.arena = arena, .machine = machine};
+	for (int i = 0; i < M2D_N_ARRAYS; i++)
+		tlb->alias[i] = (uint8_t)i;
+	for (int i = 0; i < M2D_N_ARRAYS; i++) {
+		M2dGeometry g = array_geometry(machine, (M2dArrayId)i);
+		bool unified = (i <= M2D_ARR_L1D_1G && machine->tlb.l1d_unified.entries != 0) ||
+			       (i >= M2D_ARR_L1I_4K && i <= M2D_ARR_L1I_1G &&
+				machine->tlb.l1i_unified.entries != 0);
+
+		if (g.entries != 0 && ideal)
+			g = ideal_geometry;
+		if (!unified)
+			m2d_array_init(&tlb->array[i], arena, g);
+	}
+	init_unified_l1(tlb, M2D_ARR_L1D_4K,
+			ideal && machine->tlb.l1d_unified.entries ? ideal_geometry
+								  : machine->tlb.l1d_unified);
+	init_unified_l1(tlb, M2D_ARR_L1I_4K,
+			ideal && machine->tlb.l1i_unified.entries ? ideal_geometry
+								  : machine->tlb.l1i_unified);
+	init_shared_psc(tlb, M2D_ARR_PSC_PDE, &machine->psc);
+	init_shared_psc(tlb, M2D_ARR_NPSC_PDE, &machine->npsc);
+	tlb->n_splinters = m2d_arena_alloc(arena, sizeof(uint64_t), 8);
+	m2d_ctx_init(&tlb->ctx, arena);
+}
+
+uint32_t m2d_tlb_ctx(M2dTlb *tlb, const M2dCtx *ctx, const uint32_t *keep)
+{
+	uint32_t id = m2d_ctx_find(&tlb->ctx, ctx);
+	g_autofree bool *used = NULL;
+
+	if (id == 0)
+		id = m2d_ctx_add(&tlb->ctx, tlb->arena, ctx);
+	if (id != 0)
+		return id;
+	used = g_new0(bool, M2D_MAX_CTX);
+	for (; keep != NULL && *keep != 0; keep++)
+		used[*keep] = true;
+	for (int a = 0; a < M2D_N_ARRAYS; a++)
+		for (uint32_t s = 0; s < m2d_array_slots(&tlb->array[a]); s++)
+			used[m2d_tag_ctx(tlb->array[a].tag[s])] = true;
+	for (uint32_t i = 1; i < M2D_MAX_CTX; i++)
+		if (!used[i])
+			m2d_ctx_remove(&tlb->ctx, tlb->arena, i);
+	id = m2d_ctx_add(&tlb->ctx, tlb->arena, ctx);
+	if (id == 0) {
+		/* Every context holds items: dropping all of them is what hardware may always do. */
+		M2dKill all = {.kinds = M2D_KINDS_ALL, .upper = M2D_UPPER_ALL};
+
+		m2d_tlb_kill(tlb, &all);
+		return m2d_tlb_ctx(tlb, ctx, keep);
+	}
+	return id;
+}
+
+static inline uint32_t page_set(const M2dArray *a, uint64_t va, unsigned shift)
+{
+	return (uint32_t)(va >> shift) & a->set_mask;
+}
+
+/* Look for @va as a page of @size in array @id, under @ctx and then under @gctx. */
+static M2dTlbSlot find_size(M2dTlb *tlb, M2dArrayId id, uint64_t va, M2dPageSize size, uint32_t ctx,
+			    uint32_t gctx)
+{
+	const M2dArray *a = &tlb->array[id];
+	unsigned shift = m2d_size_shift(size);
+	uint32_t set = page_set(a, va, shift);
+	int32_t slot;
+
+	if (a->ways == 0 || *a->n_valid == 0)
+		return (M2dTlbSlot){-1, 0, 0};
+	slot = m2d_array_find(a, set, m2d_tag(va, shift, size, ctx));
+	if (slot < 0 && gctx != ctx)
+		slot = m2d_array_find(a, set, m2d_tag(va, shift, size, gctx));
+	if (slot < 0)
+		return (M2dTlbSlot){-1, 0, 0};
+	m2d_array_touch(a, tlb->arena, set, (uint32_t)slot);
+	return (M2dTlbSlot){(int8_t)id, set, (uint32_t)slot};
+}
+
+M2dTlbSlot m2d_tlb_find_l1(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint32_t gctx)
+{
+	M2dArrayId first = fetch ? M2D_ARR_L1I_4K : M2D_ARR_L1D_4K;
+	M2dTlbSlot s = {-1, 0, 0};
+
+	for (int size = 0; size < M2D_N_SIZES && s.array < 0; size++)
+		s = find_size(tlb, (M2dArrayId)(first + size), va, (M2dPageSize)size, ctx, gctx);
+	return s;
+}
+
+/* Store an item in one array, in place of an older one of the same tag if there is one. */
+static M2dTlbSlot put(M2dTlb *tlb, M2dArrayId id, uint64_t va, unsigned shift, uint64_t tag,
+		      uint64_t data)
+{
+	const M2dArray *a = &tlb->array[id];
+	uint32_t set = page_set(a, va, shift);
+	int32_t slot;
+
+	if (a->ways == 0)
+		return (M2dTlbSlot){-1, 0, 0};
+	slot = m2d_array_find(a, set, tag);
+	if (slot < 0)
+		slot = (int32_t)m2d_array_victim(a, set);
+	m2d_array_put(a, tlb->arena, set, (uint32_t)slot, tag, data);
+	return (M2dTlbSlot){(int8_t)id, set, (uint32_t)slot};
+}
+
+static M2dTlbSlot put_l1(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint64_t data)
+{
+	M2dPageSize size = m2d_item_esize(data);
+	M2dArrayId first = fetch ? M2D_ARR_L1I_4K : M2D_ARR_L1D_4K;
+	unsigned shift;
+
+	/* A size without an array of its own is held as the piece that was accessed. */
+	while (size > M2D_SIZE_4K && tlb->array[first + size].ways == 0) {
+		size--;
+		shift = m2d_size_shift(size);
+		data = (data & ~M2D_ITEM_FRAME) | (data & M2D_ITEM_FRAME) |
+		       ((va >> shift << shift) & m2d_low_mask(shift + 9) & ~m2d_low_mask(shift));
+		data = (data & ~M2D_ITEM_ESIZE) | (uint64_t)size << M2D_ITEM_ESIZE_SHIFT;
+	}
+	shift = m2d_size_shift(size);
+	if (m2d_item_gshift(data) > shift)
+		m2d_set64(tlb->arena, tlb->n_splinters, *tlb->n_splinters + 1);
+	return put(tlb, (M2dArrayId)(first + size), va, shift, m2d_tag(va, shift, size, ctx), data);
+}
+
+static void put_l2(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint64_t data)
+{
+	M2dPageSize size = m2d_item_esize(data);
+	M2dArrayId id = M2D_ARR_L2;
+	unsigned shift;
+
+	if (size == M2D_SIZE_1G) {
+		if (tlb->machine->tlb.l2_1g_mode == M2D_L2_1G_NONE)
+			return;
+		if (tlb->machine->tlb.l2_1g_mode == M2D_L2_1G_OWN)
+			id = M2D_ARR_L2_1G;
+		else
+			size = M2D_SIZE_2M; /* the tag covers 2 MiB, the data still says 1 GiB */
+	}
+	shift = m2d_size_shift(size);
+	if (m2d_item_gshift(data) > shift)
+		m2d_set64(tlb->arena, tlb->n_splinters, *tlb->n_splinters + 1);
+	put(tlb, id, va, shift, m2d_tag(va, shift, size, ctx), data);
+}
+
+M2dTlbSlot m2d_tlb_find_l2(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint32_t gctx,
+			   M2dTlbSlot *l1)
+{
+	M2dTlbSlot s = find_size(tlb, M2D_ARR_L2, va, M2D_SIZE_4K, ctx, gctx);
+
+	if (s.array < 0)
+		s = find_size(tlb, M2D_ARR_L2, va, M2D_SIZE_2M, ctx, gctx);
+	if (s.array < 0)
+		s = find_size(tlb, M2D_ARR_L2_1G, va, M2D_SIZE_1G, ctx, gctx);
+	if (s.array >= 0)
+		*l1 = put_l1(tlb, va, fetch, m2d_tag_ctx(m2d_tlb_tag(tlb, s)),
+			     m2d_tlb_data(tlb, s));
+	return s;
+}
+
+M2dTlbSlot m2d_tlb_fill(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint32_t gctx,
+			uint64_t data)
+{
+	uint32_t c = data & M2D_ITEM_G ? gctx : ctx;
+
+	put_l2(tlb, va, c, data);
+	return put_l1(tlb, va, fetch, c, data);
+}
+
+static void drop_slot(M2dTlb *tlb, M2dArrayId id, uint32_t slot)
+{
+	const M2dArray *a = &tlb->array[id];
+
+	if (tlb->on_drop != NULL)
+		tlb->on_drop(id, a->tag[slot], a->data[slot], tlb->on_drop_data);
+	m2d_array_drop(a, tlb->arena, slot);
+}
+
+void m2d_tlb_drop_va(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint32_t gctx)
+{
+	static const struct {
+		uint8_t array, size;
+	} places[] = {
+		{M2D_ARR_L1D_4K, 0}, {M2D_ARR_L1D_2M, 1}, {M2D_ARR_L1D_1G, 2},
+		{M2D_ARR_L1I_4K, 0}, {M2D_ARR_L1I_2M, 1}, {M2D_ARR_L1I_1G, 2},
+		{M2D_ARR_L2, 0},     {M2D_ARR_L2, 1},	  {M2D_ARR_L2_1G, 2},
+	};
+
+	for (size_t i = 0; i < M2D_N_ELEMENTS(places); i++) {
+		M2dTlbSlot s;
+
+		do {
+			s = find_size(tlb, (M2dArrayId)places[i].array, va,
+				      (M2dPageSize)places[i].size, ctx, gctx);
+			if (s.array >= 0)
+				m2d_array_drop(&tlb->array[s.array], tlb->arena, s.slot);
+		} while (s.array >= 0);
+	}
+}
+
+M2dPscHit m2d_psc_find(M2dTlb *tlb, bool nested, uint64_t va, uint32_t ctx,
+		       const uint8_t shifts[M2D_PSC_LEVELS])
+{
+	M2dArrayId first = nested ? M2D_ARR_NPSC_PDE : M2D_ARR_PSC_PDE;
+
+	for (unsigned l = 0; l < M2D_PSC_LEVELS; l++) {
+		M2dArrayId id = (M2dArrayId)(first + l);
+		unsigned class = l;
+		const M2dArray *a;
+		uint32_t set;
+		int32_t slot;
+
+		if (shifts[l] == 0)
+			continue;
+		if (l == M2D_PSC_PDE && !nested && tlb->machine->tlb.l2_holds_pde) {
+			id = M2D_ARR_L2;
+			class = M2D_CLASS_PDE;
+		}
+		a = &tlb->array[id];
+		if (a->ways == 0 || *a->n_valid == 0)
+			continue;
+		set = page_set(a, va, shifts[l]);
+		slot = m2d_array_find(a, set, m2d_tag(va, shifts[l], class, ctx));
+		if (slot < 0)
+			continue;
+		m2d_array_touch(a, tlb->arena, set, (uint32_t)slot);
+		return (M2dPscHit){a->data[slot], (M2dPscLevel)l, true};
+	}
+	return (M2dPscHit){0, M2D_PSC_PDE, false};
+}
+
+void m2d_psc_fill(M2dTlb *tlb, bool nested, M2dPscLevel level, unsigned shift, uint64_t va,
+		  uint32_t ctx, uint64_t data)
+{
+	M2dArrayId id = (M2dArrayId)((nested ? M2D_ARR_NPSC_PDE : M2D_ARR_PSC_PDE) + (int)level);
+	unsigned class = level;
+
+	if (level == M2D_PSC_PDE && !nested && tlb->machine->tlb.l2_holds_pde) {
+		id = M2D_ARR_L2;
+		class = M2D_CLASS_PDE;
+	}
+	data |= (uint64_t)shift << M2D_PSC_SHIFT_SHIFT;
+	put(tlb, id, va, shift, m2d_tag(va, shift, class, ctx), data);
+}
+
+uint64_t m2d_ntlb_find(M2dTlb *tlb, uint64_t gpa, uint32_t ctx)
+{
+	for (int size = 0; size < M2D_N_SIZES; size++) {
+		M2dTlbSlot s = find_size(tlb, M2D_ARR_NTLB, gpa, (M2dPageSize)size, ctx, ctx);
+
+		if (s.array >= 0)
+			return m2d_tlb_data(tlb, s);
+	}
+	return 0;
+}
+
+void m2d_ntlb_fill(M2dTlb *tlb, uint64_t gpa, uint32_t ctx, uint64_t data)
+{
+	M2dPageSize size = m2d_item_esize(data);
+	unsigned shift = m2d_size_shift(size);
+
+	put(tlb, M2D_ARR_NTLB, gpa, shift, m2d_tag(gpa, shift, size, ctx), data);
+}
+
+/* --- invalidation ----------------------------------------------------------------------------- */
+
+#define SEL_LEAF  1u /* translations of this context match */
+#define SEL_UPPER 2u /* paging-structure items match */
+
+static uint8_t select_ctx(const M2dCtx *c, const M2dKill *k)
+{
+	bool global = c->pcid == M2D_CTX_GLOBAL;
+
+	if (!(k->kinds >> c->kind & 1))
+		return 0;
+	if (k->tag_rule == M2D_KILL_TAG_EQUAL && c->tag != k->tag)
+		return 0;
+	if (k->tag_rule == M2D_KILL_TAG_NONZERO && c->tag == 0)
+		return 0;
+	if (k->match_root && c->root != k->root)
+		return 0;
+	if (c->kind == M2D_CTX_PHYSICAL)
+		return SEL_LEAF | SEL_UPPER;
+	switch (k->pcid_rule) {
+	case M2D_KILL_PCID_ANY:
+		break;
+	case M2D_KILL_PCID_EQUAL:
+		if (c->pcid != k->pcid)
+			return 0;
+		break;
+	case M2D_KILL_PCID_OR_GLOBAL:
+		if (c->pcid != k->pcid && !global)
+			return 0;
+		break;
+	case M2D_KILL_PCID_NONGLOBAL:
+		if (global)
+			return 0;
+		break;
+	}
+	return SEL_LEAF | SEL_UPPER;
+}
+
+/* True if the item at @slot must go; contexts are already selected. */
+static bool kill_item(const M2dArray *a, uint32_t slot, bool upper, const M2dKill *k)
+{
+	uint64_t tag = a->tag[slot], data = a->data[slot], diff;
+	unsigned shift;
+
+	if (upper) {
+		if (k->upper == M2D_UPPER_NONE)
+			return false;
+		if (k->upper == M2D_UPPER_ALL)
+			return true;
+		shift = (unsigned)((data & M2D_PSC_SHIFT) >> M2D_PSC_SHIFT_SHIFT);
+	} else {
+		unsigned class = m2d_tag_class(tag);
+
+		if (k->keep_leaves)
+			return false;
+		if (!k->match_va)
+			return true;
+		shift = m2d_item_gshift(data);
+		/* A 4 KiB guest page cannot be cached larger, but a guest-physical item can. */
+		if (class < M2D_N_SIZES && shift < m2d_size_shift((M2dPageSize)class))
+			shift = m2d_size_shift((M2dPageSize)class);
+	}
+	diff = (m2d_tag_va(tag) ^ k->va) & m2d_low_mask(57);
+	return diff >> shift == 0;
+}
+
+/* Drop the matching items of one array; @sel by context. */
+static uint64_t kill_array(M2dTlb *tlb, M2dArrayId id, const M2dKill *k, const uint8_t *sel)
+{
+	const M2dArray *a = &tlb->array[id];
+	bool psc = id >= M2D_ARR_PSC_PDE && id <= M2D_ARR_NPSC_PML5;
+	uint32_t n = m2d_array_slots(a);
+	uint64_t dropped = 0;
+
+	for (uint32_t s = 0; s < n; s++) {
+		bool upper;
+
+		if (a->tag[s] == 0 || !sel[m2d_tag_ctx(a->tag[s])])
+			continue;
+		upper = psc || (id == M2D_ARR_L2 && m2d_tag_class(a->tag[s]) == M2D_CLASS_PDE);
+		if (!kill_item(a, s, upper, k))
+			continue;
+		drop_slot(tlb, id, s);
+		dropped += !upper;
+	}
+	return dropped;
+}
+
+/* INVLPG and its like while no large page is cached in pieces: only the sets that can hold @va. */
+static uint64_t kill_va_sets(M2dTlb *tlb, M2dArrayId id, const M2dKill *k, const uint8_t *sel)
+{
+	const M2dArray *a = &tlb->array[id];
+	uint64_t dropped = 0;
+	uint32_t done[M2D_N_SIZES];
+
+	for (unsigned size = 0; size < M2D_N_SIZES; size++) {
+		uint32_t set = page_set(a, k->va, m2d_size_shift((M2dPageSize)size));
+		bool seen = false;
+
+		for (unsigned i = 0; i < size; i++)
+			seen |= done[i] == set;
+		done[size] = set;
+		for (uint32_t w = 0; w < a->ways && !seen; w++) {
+			uint32_t s = set * a->ways + w;
+
+			if (a->tag[s] == 0 || !sel[m2d_tag_ctx(a->tag[s])] ||
+			    (id == M2D_ARR_L2 && m2d_tag_class(a->tag[s]) == M2D_CLASS_PDE) ||
+			    !kill_item(a, s, false, k))
+				continue;
+			drop_slot(tlb, id, s);
+			dropped++;
+		}
+	}
+	return dropped;
+}
+
+uint64_t m2d_tlb_kill(M2dTlb *tlb, const M2dKill *kill)
+{
+	uint8_t sel[M2D_MAX_CTX] = {0};
+	uint32_t n = (uint32_t)*tlb->ctx.n;
+	bool any = false, pde_in_l2 = tlb->machine->tlb.l2_holds_pde;
+	uint64_t dropped = 0;
+
+	for (uint32_t i = 1; i < n; i++) {
+		if (tlb->ctx.ctx[i].kind == M2D_CTX_NONE)
+			continue;
+		sel[i] = select_ctx(&tlb->ctx.ctx[i], kill);
+		any |= sel[i] != 0;
+	}
+	if (!any)
+		return 0;
+	for (int id = 0; id < M2D_N_ARRAYS; id++) {
+		const M2dArray *a = &tlb->array[id];
+		bool psc = id >= M2D_ARR_PSC_PDE && id <= M2D_ARR_NPSC_PML5;
+
+		if (a->ways == 0 || tlb->alias[id] != id || *a->n_valid == 0)
+			continue;
+		if (psc && kill->upper == M2D_UPPER_NONE)
+			continue;
+		if (!psc && kill->keep_leaves && !(id == M2D_ARR_L2 && pde_in_l2))
+			continue;
+		if (!psc && kill->match_va && *tlb->n_splinters == 0 &&
+		    !(id == M2D_ARR_L2 && pde_in_l2 && kill->upper != M2D_UPPER_NONE))
+			dropped += kill_va_sets(tlb, (M2dArrayId)id, kill, sel);
+		else
+			dropped += kill_array(tlb, (M2dArrayId)id, kill, sel);
+	}
+	return dropped;
+}
