@@ -87,7 +87,8 @@ static M2dSlot *slot_find(const M2dSpace *space, uint64_t pfn)
 {
 	const M2dSpaceState *st = space->state;
 	M2dSlot *slots = m2d_arena_at(space->arena, st->table);
-	uint64_t i = (pfn * UINT64_C(0x9e3779b97f4a7c15)) >> 20;
+	/* Bits 32 and up of the product depend on all 40 bits of a pfn at any capacity. */
+	uint64_t i = (pfn * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
 
 	for (;; i++) {
 		M2dSlot *s = &slots[i & (st->capacity - 1)];
@@ -205,10 +206,11 @@ static void notify(M2dSpace *space, M2dHpa pa, uint64_t old_value, uint64_t new_
 {
 	M2dWrite w = {space, pa, old_value, new_value, size};
 
-	for (guint i = 0; i < space->observers->len; i++) {
-		M2dObserver *o = &g_array_index(space->observers, M2dObserver, i);
+	/* An observer may take itself off the list. */
+	for (guint i = 0; space->observers != NULL && i < space->observers->len; i++) {
+		M2dObserver o = g_array_index(space->observers, M2dObserver, i);
 
-		o->fn(&w, o->data);
+		o.fn(&w, o.data);
 	}
 }
 
