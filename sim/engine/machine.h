@@ -58,6 +58,7 @@ typedef struct _M2dMachine {
 	char *name;	    /* file name without directory and suffix */
 	char *path;	    /* file it was read from */
 	char *description;
+	char **sources; /* see m2d_machine_source(); in the order of m2d_machine_foreach() */
 	M2dVendor vendor;
 	double clock_ghz;   /* only for converting ns to cycles and cycles to seconds */
 	uint32_t maxphyaddr; /* physical address bits of the host, 32..52 */
@@ -122,8 +123,8 @@ typedef struct _M2dMachine {
  * m2d_machine_load: read a machine by name or from a file.
  * @name_or_file: a name ("zen3") looked up in $MMU2D_MACHINES, the source tree's and the installed
  *   machines/ folder, or a path (anything with a '/' or ending in ".ini")
- * Unknown sections or keys, values out of range and sets that are not a power of two are errors
- * that name file, line and key. Returns NULL with @error; free with m2d_machine_free().
+ * Unknown or missing sections or keys, values out of range and sets that are not a power of two
+ * are errors that name file, line and key. Returns NULL with @error; free with m2d_machine_free().
  */
 M2dMachine *m2d_machine_load(const char *name_or_file, GError **error);
 
@@ -145,6 +146,12 @@ char **m2d_machine_list(void);
  */
 void m2d_machine_foreach(const M2dMachine *machine,
 			 void (*fn)(const char *key, const char *value, void *data), void *data);
+
+/**
+ * m2d_machine_source: where the value of @key ("section.key") comes from, as its file remarks.
+ * NULL if the file says nothing or m2d_machine_set() replaced the value. Owned by @machine.
+ */
+const char *m2d_machine_source(const M2dMachine *machine, const char *key);
 
 void m2d_machine_free(M2dMachine *machine);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dMachine, m2d_machine_free)
