@@ -99,6 +99,7 @@ START_TEST(test_undo_log)
 
 			m2d_arena_rollback(arena, marks[keep].mark);
 			memcpy(mirror, marks[keep].copy, RESERVE);
+			ck_assert_uint_eq(arena->used, marks[keep].mark.used);
 			ck_assert_mem_eq(arena->base, mirror, RESERVE);
 			ck_assert_uint_eq(arena->hash, m2d_arena_rehash(arena));
 			/* The mark itself stays valid half of the time, to be used twice. */
