@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Completion for mmu2d. The program itself says which commands and options it has.
+
+_mmu2d()
+{
+	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}
+	local words
+
+	COMPREPLY=()
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		words="$("$program" --list-cmds 2>/dev/null) $("$program" --list-opts 2>/dev/null)"
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+		return
+	fi
+	case ${COMP_WORDS[COMP_CWORD - 1]} in
+	--machine | --machine=)
+		words=$("$program" machines 2>/dev/null | cut -d' ' -f1)
+		mapfile -t COMPREPLY < <(compgen -f -W "$words" -- "$word")
+		return
+		;;
+	help)
+		mapfile -t COMPREPLY < <(compgen -W "$("$program" --list-cmds 2>/dev/null)" -- "$word")
+		return
+		;;
+	machines)
+		words=$("$program" machines 2>/dev/null | cut -d' ' -f1)
+		mapfile -t COMPREPLY < <(compgen -f -W "$words" -- "$word")
+		return
+		;;
+	esac
+	if [[ $word == -* ]]; then
+		words=$("$program" "$command" --list-opts 2>/dev/null)
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+		[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
+	else
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	fi
+}
+complete -o filenames -F _mmu2d mmu2d ./mmu2d
