@@ -9,7 +9,7 @@
 
 typedef enum {
 	M2D_ERROR_INPUT,     /* bad usage or bad input: exit 2 */
-	M2D_ERROR_IO,	     /* a file could not be opened, read or written: exit 2 */
+	M2D_ERROR_IO,        /* a file could not be opened, read or written: exit 2 */
 	M2D_ERROR_TRANSIENT, /* worth a retry (disk full, interrupted): exit 75 */
 	M2D_ERROR_BOUND,     /* a bound of time, memory or states was reached: exit 3 */
 	M2D_ERROR_INTERNAL,  /* our own fault: exit 3 */

@@ -11,15 +11,15 @@
 
 #include "sim/base/bits.h"
 
-#define M2D_PTE_P  M2D_BIT(0)  /* present: everything else is software's while it is clear */
-#define M2D_PTE_RW M2D_BIT(1)  /* writable, if set at all levels */
-#define M2D_PTE_US M2D_BIT(2)  /* user page, if set at all levels */
-#define M2D_PTE_A  M2D_BIT(5)  /* accessed: set by hardware when the entry is used */
-#define M2D_PTE_D  M2D_BIT(6)  /* dirty: set by hardware in the entry that maps a written page */
-#define M2D_PTE_PS M2D_BIT(7)  /* maps a large page (reserved or PAT elsewhere) */
-#define M2D_PTE_G  M2D_BIT(8)  /* global, in an entry that maps a page, if CR4.PGE */
-#define M2D_PTE_NX M2D_BIT(63) /* no execute if EFER.NXE, else reserved */
-#define M2D_PTE_KEY_SHIFT 59   /* protection key: bits 62:59 */
+#define M2D_PTE_P         M2D_BIT(0) /* present: everything else is software's while it is clear */
+#define M2D_PTE_RW        M2D_BIT(1) /* writable, if set at all levels */
+#define M2D_PTE_US        M2D_BIT(2) /* user page, if set at all levels */
+#define M2D_PTE_A         M2D_BIT(5) /* accessed: set by hardware when the entry is used */
+#define M2D_PTE_D         M2D_BIT(6) /* dirty: set by hardware in the entry that maps a written page */
+#define M2D_PTE_PS        M2D_BIT(7)  /* maps a large page (reserved or PAT elsewhere) */
+#define M2D_PTE_G         M2D_BIT(8)  /* global, in an entry that maps a page, if CR4.PGE */
+#define M2D_PTE_NX        M2D_BIT(63) /* no execute if EFER.NXE, else reserved */
+#define M2D_PTE_KEY_SHIFT 59          /* protection key: bits 62:59 */
 _Static_assert((M2D_PTE_P | M2D_PTE_RW | M2D_PTE_US | M2D_PTE_A | M2D_PTE_D | M2D_PTE_PS |
 		M2D_PTE_G) == 0x1e7,
 	       "flag bits of an entry do not overlap");
@@ -36,23 +36,23 @@ typedef enum {
 
 /* Everything a walker must know about a paging mode; level 1 is the page table. */
 typedef struct {
-	uint8_t mode;	      /* M2dPagingMode */
-	uint8_t levels;	      /* top level: 2, 3, 4 or 5; 0 without paging */
-	uint8_t index_bits;   /* 9, or 10 for 32-bit paging */
-	uint8_t entry_shift;  /* log2 of the entry size: 3 or 2 */
-	uint8_t leaf_levels;  /* bit n set: an entry with PS at level n maps a page */
-	uint8_t va_bits;      /* 32, 48 or 57 */
-	uint8_t pdpte_level;  /* 3 in PAE mode: entries there have no A, R/W, U/S; else 0 */
+	uint8_t mode;        /* M2dPagingMode */
+	uint8_t levels;      /* top level: 2, 3, 4 or 5; 0 without paging */
+	uint8_t index_bits;  /* 9, or 10 for 32-bit paging */
+	uint8_t entry_shift; /* log2 of the entry size: 3 or 2 */
+	uint8_t leaf_levels; /* bit n set: an entry with PS at level n maps a page */
+	uint8_t va_bits;     /* 32, 48 or 57 */
+	uint8_t pdpte_level; /* 3 in PAE mode: entries there have no A, R/W, U/S; else 0 */
 	uint8_t pad;
-	uint64_t frame_mask;  /* address bits of an entry */
+	uint64_t frame_mask;                     /* address bits of an entry */
 	uint64_t rsvd_table[M2D_MAX_LEVELS + 1]; /* reserved in an entry that points at a table */
-	uint64_t rsvd_leaf[M2D_MAX_LEVELS + 1];	 /* reserved in an entry that maps a page */
+	uint64_t rsvd_leaf[M2D_MAX_LEVELS + 1];  /* reserved in an entry that maps a page */
 } M2dPteFormat;
 
 /* Inputs of m2d_pte_format(); the same for a guest's tables and for nested tables. */
 typedef struct {
 	bool pg, pae, pse, lma, la57, nxe;
-	bool amd;	     /* bit 8 of PML4E and PML5E must be zero */
+	bool amd;            /* bit 8 of PML4E and PML5E must be zero */
 	bool pse36, page_1g; /* CPUID */
 	unsigned maxphyaddr; /* 32..52 */
 } M2dPteMode;
@@ -61,10 +61,10 @@ typedef struct {
 void m2d_pte_format(M2dPteFormat *fmt, const M2dPteMode *mode);
 
 typedef enum {
-	M2D_PTE_TABLE,	     /* points at the next table */
-	M2D_PTE_LEAF,	     /* maps a page */
+	M2D_PTE_TABLE, /* points at the next table */
+	M2D_PTE_LEAF,  /* maps a page */
 	M2D_PTE_NOT_PRESENT,
-	M2D_PTE_RESERVED,    /* present with a reserved bit set */
+	M2D_PTE_RESERVED, /* present with a reserved bit set */
 } M2dPteClass;
 
 /* m2d_pte_classify: what @pte, read at @level, is. Not-present wins over reserved bits. */

@@ -16,9 +16,9 @@
 /* What executing an instruction led to. */
 typedef enum {
 	M2D_INSN_OK,
-	M2D_INSN_GP,	 /* #GP(0) */
-	M2D_INSN_UD,	 /* #UD: no such feature in this mode or on this vendor */
-	M2D_INSN_VMFAIL, /* VMX: VMfail (invalid operand to INVEPT/INVVPID) */
+	M2D_INSN_GP,      /* #GP(0) */
+	M2D_INSN_UD,      /* #UD: no such feature in this mode or on this vendor */
+	M2D_INSN_VMFAIL,  /* VMX: VMfail (invalid operand to INVEPT/INVVPID) */
 	M2D_INSN_INVALID, /* SVM: VMEXIT_INVALID instead of entering */
 	M2D_INSN_PF, /* loading PDPTEs hit a fault of the second dimension; see m2d_vcpu_last() */
 } M2dInsn;
@@ -26,6 +26,10 @@ typedef enum {
 /* m2d_vcpu_new: add a vCPU to @world, which owns it. */
 M2dVcpu *m2d_vcpu_new(M2dWorld *world);
 unsigned m2d_vcpu_id(const M2dVcpu *vcpu);
+
+/* m2d_vcpu_mmu: the vCPU's access path, for drivers and checkers within the simulator. */
+typedef struct _M2dMmu M2dMmu;
+M2dMmu *m2d_vcpu_mmu(M2dVcpu *vcpu);
 
 /* m2d_vcpu_regs: the registers in force: the guest's between entry and exit, else the host's. */
 const M2dRegs *m2d_vcpu_regs(const M2dVcpu *vcpu);

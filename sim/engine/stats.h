@@ -17,30 +17,30 @@ typedef struct {
 #define M2D_N_COUNTERS (sizeof(M2dCounters) / sizeof(uint64_t))
 
 typedef enum {
-	M2D_CLASS_BASE,	    /* execution without translation cost */
-	M2D_CLASS_WALK,	    /* hardware: TLB lookups and walks */
+	M2D_CLASS_BASE,     /* execution without translation cost */
+	M2D_CLASS_WALK,     /* hardware: TLB lookups and walks */
 	M2D_CLASS_SOFTWARE, /* hypervisor and fault handlers, flush instructions */
 	M2D_CLASS_CROSS,    /* cross-CPU: IPIs, waiting */
 	M2D_N_CLASSES
 } M2dCostClass;
 
 /* CAUSE(NAME, text, class) */
-#define M2D_CAUSES(CAUSE)                                        \
-	CAUSE(BASE, "base", M2D_CLASS_BASE)                      \
-	CAUSE(L1_HIT, "l1_hit", M2D_CLASS_WALK)                  \
-	CAUSE(L2_HIT, "l2_hit", M2D_CLASS_WALK)                  \
-	CAUSE(WALK_START, "walk_start", M2D_CLASS_WALK)          \
-	CAUSE(PSC, "psc_lookup", M2D_CLASS_WALK)                 \
-	CAUSE(NTLB, "ntlb_lookup", M2D_CLASS_WALK)               \
-	CAUSE(FETCH_GUEST, "fetch_guest", M2D_CLASS_WALK)        \
-	CAUSE(FETCH_NESTED, "fetch_nested", M2D_CLASS_WALK)      \
-	CAUSE(AD_UPDATE, "ad_update", M2D_CLASS_WALK)            \
-	CAUSE(WALK_WAIT, "walk_wait", M2D_CLASS_WALK)            \
-	CAUSE(PAGE_FAULT, "page_fault", M2D_CLASS_SOFTWARE)      \
-	CAUSE(NESTED_FAULT, "nested_fault", M2D_CLASS_SOFTWARE)  \
-	CAUSE(EXIT_ENTRY, "exit_entry", M2D_CLASS_SOFTWARE)      \
-	CAUSE(FLUSH, "flush", M2D_CLASS_SOFTWARE)                \
-	CAUSE(TLBSYNC, "tlbsync", M2D_CLASS_CROSS)               \
+#define M2D_CAUSES(CAUSE)                                                                          \
+	CAUSE(BASE, "base", M2D_CLASS_BASE)                                                        \
+	CAUSE(L1_HIT, "l1_hit", M2D_CLASS_WALK)                                                    \
+	CAUSE(L2_HIT, "l2_hit", M2D_CLASS_WALK)                                                    \
+	CAUSE(WALK_START, "walk_start", M2D_CLASS_WALK)                                            \
+	CAUSE(PSC, "psc_lookup", M2D_CLASS_WALK)                                                   \
+	CAUSE(NTLB, "ntlb_lookup", M2D_CLASS_WALK)                                                 \
+	CAUSE(FETCH_GUEST, "fetch_guest", M2D_CLASS_WALK)                                          \
+	CAUSE(FETCH_NESTED, "fetch_nested", M2D_CLASS_WALK)                                        \
+	CAUSE(AD_UPDATE, "ad_update", M2D_CLASS_WALK)                                              \
+	CAUSE(WALK_WAIT, "walk_wait", M2D_CLASS_WALK)                                              \
+	CAUSE(PAGE_FAULT, "page_fault", M2D_CLASS_SOFTWARE)                                        \
+	CAUSE(NESTED_FAULT, "nested_fault", M2D_CLASS_SOFTWARE)                                    \
+	CAUSE(EXIT_ENTRY, "exit_entry", M2D_CLASS_SOFTWARE)                                        \
+	CAUSE(FLUSH, "flush", M2D_CLASS_SOFTWARE)                                                  \
+	CAUSE(TLBSYNC, "tlbsync", M2D_CLASS_CROSS)                                                 \
 	CAUSE(IPI, "ipi", M2D_CLASS_CROSS)
 
 typedef enum {
@@ -51,19 +51,19 @@ typedef enum {
 } M2dCause;
 
 /* Causes of flushes: rows of the flush bill. FLUSH(NAME, text) */
-#define M2D_FLUSHES(FLUSH)              \
-	FLUSH(INVLPG, "invlpg")         \
-	FLUSH(INVPCID, "invpcid")       \
-	FLUSH(MOV_CR3, "mov_cr3")       \
-	FLUSH(MOV_CR4, "mov_cr4")       \
-	FLUSH(MOV_CR0, "mov_cr0")       \
-	FLUSH(INVVPID, "invvpid")       \
-	FLUSH(INVEPT, "invept")         \
-	FLUSH(TLB_CONTROL, "tlb_control") \
-	FLUSH(VPID0, "entry_without_vpid") \
-	FLUSH(INVLPGA, "invlpga")       \
-	FLUSH(INVLPGB, "invlpgb")       \
-	FLUSH(PAGE_FAULT, "page_fault") \
+#define M2D_FLUSHES(FLUSH)                                                                         \
+	FLUSH(INVLPG, "invlpg")                                                                    \
+	FLUSH(INVPCID, "invpcid")                                                                  \
+	FLUSH(MOV_CR3, "mov_cr3")                                                                  \
+	FLUSH(MOV_CR4, "mov_cr4")                                                                  \
+	FLUSH(MOV_CR0, "mov_cr0")                                                                  \
+	FLUSH(INVVPID, "invvpid")                                                                  \
+	FLUSH(INVEPT, "invept")                                                                    \
+	FLUSH(TLB_CONTROL, "tlb_control")                                                          \
+	FLUSH(VPID0, "entry_without_vpid")                                                         \
+	FLUSH(INVLPGA, "invlpga")                                                                  \
+	FLUSH(INVLPGB, "invlpgb")                                                                  \
+	FLUSH(PAGE_FAULT, "page_fault")                                                            \
 	FLUSH(NESTED_FAULT, "nested_fault")
 
 typedef enum {
@@ -74,8 +74,8 @@ typedef enum {
 } M2dFlushCause;
 
 typedef struct {
-	uint64_t count;		  /* operations */
-	uint64_t direct_cycles;	  /* of the operations themselves */
+	uint64_t count;           /* operations */
+	uint64_t direct_cycles;   /* of the operations themselves */
 	uint64_t indirect_cycles; /* of the walks that re-created what they dropped */
 	uint64_t dropped;
 	uint64_t refilled;

@@ -10,16 +10,16 @@
 #include "sim/engine/stats.h"
 
 typedef enum {
-	M2D_DIM_GUEST,	/* first dimension; the only one without nested paging */
+	M2D_DIM_GUEST,  /* first dimension; the only one without nested paging */
 	M2D_DIM_NESTED, /* second dimension */
 } M2dDimension;
 
 typedef struct {
-	uint64_t hpa;	     /* of the entry */
-	uint64_t gpa;	     /* of the entry, first dimension; the address translated, second */
-	uint64_t value;	     /* as read, before any update of A or D */
+	uint64_t hpa;        /* of the entry */
+	uint64_t gpa;        /* of the entry, first dimension; the address translated, second */
+	uint64_t value;      /* as read, before any update of A or D */
 	uint8_t dimension;   /* M2dDimension */
-	uint8_t level;	     /* 1 = page table */
+	uint8_t level;       /* 1 = page table */
 	uint8_t guest_level; /* first-dimension level this belongs to; 0: the final address */
 	uint8_t served_by;   /* filled by timing: 0 unknown, 1..3 cache level, 4 memory */
 	uint8_t updates;     /* bit 0: A was set, bit 1: D was set */
@@ -35,9 +35,9 @@ typedef enum {
 
 typedef struct {
 	uint8_t kind;
-	uint8_t level;	     /* lowest level skipped */
+	uint8_t level;       /* lowest level skipped */
 	uint8_t guest_level; /* as in M2dFetch */
-	uint8_t before;	     /* number of fetches made before this */
+	uint8_t before;      /* number of fetches made before this */
 } M2dSkip;
 
 #define M2D_MAX_SKIPS 16

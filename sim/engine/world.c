@@ -16,8 +16,7 @@ struct _M2dWorld {
 M2dWorld *m2d_world_new(M2dMachine *machine, uint64_t reserve, GError **error)
 {
 	M2dWorld *world;
-	M2dArena *arena =
-		m2d_arena_new(reserve != 0 ? reserve : M2D_WORLD_DEFAULT_RESERVE, error);
+	M2dArena *arena = m2d_arena_new(reserve != 0 ? reserve : M2D_WORLD_DEFAULT_RESERVE, error);
 
 	if (arena == NULL) {
 		m2d_machine_free(machine);

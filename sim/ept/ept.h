@@ -14,34 +14,34 @@
 #include "sim/engine/walklog.h"
 #include "sim/mem/space.h"
 
-#define M2D_EPT_R	 M2D_BIT(0)
-#define M2D_EPT_W	 M2D_BIT(1)
-#define M2D_EPT_X	 M2D_BIT(2)  /* with mode-based execute: supervisor-mode fetches */
-#define M2D_EPT_MT	 M2D_BITS(5, 3) /* memory type of a leaf: 0, 1, 4, 5 or 6 */
-#define M2D_EPT_IPAT	 M2D_BIT(6)
-#define M2D_EPT_PS	 M2D_BIT(7)  /* maps a large page */
-#define M2D_EPT_A	 M2D_BIT(8)  /* if EPTP bit 6 */
-#define M2D_EPT_D	 M2D_BIT(9)  /* leaf, if EPTP bit 6 */
-#define M2D_EPT_XU	 M2D_BIT(10) /* with mode-based execute: user-mode fetches */
+#define M2D_EPT_R    M2D_BIT(0)
+#define M2D_EPT_W    M2D_BIT(1)
+#define M2D_EPT_X    M2D_BIT(2)     /* with mode-based execute: supervisor-mode fetches */
+#define M2D_EPT_MT   M2D_BITS(5, 3) /* memory type of a leaf: 0, 1, 4, 5 or 6 */
+#define M2D_EPT_IPAT M2D_BIT(6)
+#define M2D_EPT_PS   M2D_BIT(7)  /* maps a large page */
+#define M2D_EPT_A    M2D_BIT(8)  /* if EPTP bit 6 */
+#define M2D_EPT_D    M2D_BIT(9)  /* leaf, if EPTP bit 6 */
+#define M2D_EPT_XU   M2D_BIT(10) /* with mode-based execute: user-mode fetches */
 _Static_assert((M2D_EPT_R | M2D_EPT_W | M2D_EPT_X | M2D_EPT_MT | M2D_EPT_IPAT | M2D_EPT_PS |
 		M2D_EPT_A | M2D_EPT_D | M2D_EPT_XU) == 0x7ff,
 	       "EPT flag bits fill bits 10:0 without overlap");
 
 /* Exit qualification of an EPT violation. */
-#define M2D_EPTQ_READ	  M2D_BIT(0)
-#define M2D_EPTQ_WRITE	  M2D_BIT(1)
-#define M2D_EPTQ_FETCH	  M2D_BIT(2)
-#define M2D_EPTQ_RIGHTS	  3 /* bits 5:3: AND of R, W, X over the entries used */
-#define M2D_EPTQ_XU	  M2D_BIT(6)
-#define M2D_EPTQ_GLA	  M2D_BIT(7) /* the guest linear address is valid */
-#define M2D_EPTQ_FINAL	  M2D_BIT(8) /* final translation, not a guest table */
-#define M2D_EPTQ_USER	  M2D_BIT(9) /* advanced information: page is user, */
-#define M2D_EPTQ_RW	  M2D_BIT(10) /* writable, */
-#define M2D_EPTQ_NX	  M2D_BIT(11) /* not executable in the guest's tables */
+#define M2D_EPTQ_READ   M2D_BIT(0)
+#define M2D_EPTQ_WRITE  M2D_BIT(1)
+#define M2D_EPTQ_FETCH  M2D_BIT(2)
+#define M2D_EPTQ_RIGHTS 3 /* bits 5:3: AND of R, W, X over the entries used */
+#define M2D_EPTQ_XU     M2D_BIT(6)
+#define M2D_EPTQ_GLA    M2D_BIT(7)  /* the guest linear address is valid */
+#define M2D_EPTQ_FINAL  M2D_BIT(8)  /* final translation, not a guest table */
+#define M2D_EPTQ_USER   M2D_BIT(9)  /* advanced information: page is user, */
+#define M2D_EPTQ_RW     M2D_BIT(10) /* writable, */
+#define M2D_EPTQ_NX     M2D_BIT(11) /* not executable in the guest's tables */
 
 typedef struct {
-	uint64_t root;	  /* HPA of the top table */
-	uint8_t levels;	  /* 4 or 5 */
+	uint64_t root;  /* HPA of the top table */
+	uint8_t levels; /* 4 or 5 */
 	bool ad, exec_only, page_2m, page_1g, mbec, adv_info, pml;
 	uint64_t rsvd_table[6]; /* by level */
 	uint64_t rsvd_leaf[6];

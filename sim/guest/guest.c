@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/guest/guest.h"
 
-void m2d_guest_format(M2dPteFormat *fmt, const M2dRegs *regs, M2dVendor vendor,
-		      unsigned maxphyaddr, uint32_t features)
+void m2d_guest_format(M2dPteFormat *fmt, const M2dRegs *regs, M2dVendor vendor, unsigned maxphyaddr,
+		      uint32_t features)
 {
 	M2dPteMode mode = {
 		.pg = regs->cr0 & M2D_CR0_PG,

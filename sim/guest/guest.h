@@ -28,8 +28,8 @@ typedef struct {
 } M2dGuestPolicy;
 
 /* m2d_guest_format: the format of the tables that @regs walk. */
-void m2d_guest_format(M2dPteFormat *fmt, const M2dRegs *regs, M2dVendor vendor,
-		      unsigned maxphyaddr, uint32_t features);
+void m2d_guest_format(M2dPteFormat *fmt, const M2dRegs *regs, M2dVendor vendor, unsigned maxphyaddr,
+		      uint32_t features);
 /* m2d_guest_policy: the registers as the permission check wants them. */
 void m2d_guest_policy(M2dGuestPolicy *policy, const M2dRegs *regs);
 

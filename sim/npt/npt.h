@@ -14,13 +14,13 @@
 #include "sim/mem/space.h"
 
 /* EXITINFO1 of #VMEXIT(NPF). */
-#define M2D_NPF_P	  M2D_BIT(0)  /* the nested page was present */
-#define M2D_NPF_RW	  M2D_BIT(1)  /* nested access was a write (table walks always are) */
-#define M2D_NPF_US	  M2D_BIT(2)  /* always: nested accesses are user accesses */
-#define M2D_NPF_RSV	  M2D_BIT(3)  /* reserved bit set in a nested entry */
-#define M2D_NPF_ID	  M2D_BIT(4)  /* nested access was a fetch; if hEFER.NXE or hCR4.SMEP */
-#define M2D_NPF_FINAL	  M2D_BIT(32) /* while translating the final guest-physical address */
-#define M2D_NPF_TABLE	  M2D_BIT(33) /* while translating the address of a guest table */
+#define M2D_NPF_P     M2D_BIT(0)  /* the nested page was present */
+#define M2D_NPF_RW    M2D_BIT(1)  /* nested access was a write (table walks always are) */
+#define M2D_NPF_US    M2D_BIT(2)  /* always: nested accesses are user accesses */
+#define M2D_NPF_RSV   M2D_BIT(3)  /* reserved bit set in a nested entry */
+#define M2D_NPF_ID    M2D_BIT(4)  /* nested access was a fetch; if hEFER.NXE or hCR4.SMEP */
+#define M2D_NPF_FINAL M2D_BIT(32) /* while translating the final guest-physical address */
+#define M2D_NPF_TABLE M2D_BIT(33) /* while translating the address of a guest table */
 _Static_assert(((M2D_NPF_P | M2D_NPF_RW | M2D_NPF_US | M2D_NPF_RSV | M2D_NPF_ID) &
 		(M2D_NPF_FINAL | M2D_NPF_TABLE)) == 0,
 	       "fault bits and place bits of EXITINFO1 do not overlap");

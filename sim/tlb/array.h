@@ -25,8 +25,8 @@ typedef struct {
 } M2dWayLink;
 
 typedef struct {
-	uint64_t *tag;	   /* [sets * ways] */
-	uint64_t *data;	   /* [sets * ways] */
+	uint64_t *tag;     /* [sets * ways] */
+	uint64_t *data;    /* [sets * ways] */
 	uint64_t *order;   /* [sets], up to 16 ways */
 	M2dWayLink *link;  /* [sets * (ways + 1)], more than 16 ways */
 	uint64_t *n_valid; /* items present */

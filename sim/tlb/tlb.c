@@ -117,7 +117,8 @@ uint32_t m2d_tlb_ctx(M2dTlb *tlb, const M2dCtx *ctx, const uint32_t *keep)
 			m2d_ctx_remove(&tlb->ctx, tlb->arena, i);
 	id = m2d_ctx_add(&tlb->ctx, tlb->arena, ctx);
 	if (id == 0) {
-		/* Every context holds items: dropping all of them is what hardware may always do. */
+		/* Every context holds items: dropping all of them is what hardware may always do.
+		 */
 		M2dKill all = {.kinds = M2D_KINDS_ALL, .upper = M2D_UPPER_ALL};
 
 		m2d_tlb_kill(tlb, &all);
@@ -258,7 +259,7 @@ void m2d_tlb_drop_va(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint32_t gctx)
 	} places[] = {
 		{M2D_ARR_L1D_4K, 0}, {M2D_ARR_L1D_2M, 1}, {M2D_ARR_L1D_1G, 2},
 		{M2D_ARR_L1I_4K, 0}, {M2D_ARR_L1I_2M, 1}, {M2D_ARR_L1I_1G, 2},
-		{M2D_ARR_L2, 0},     {M2D_ARR_L2, 1},	  {M2D_ARR_L2_1G, 2},
+		{M2D_ARR_L2, 0},     {M2D_ARR_L2, 1},     {M2D_ARR_L2_1G, 2},
 	};
 
 	for (size_t i = 0; i < M2D_N_ELEMENTS(places); i++) {
@@ -396,8 +397,8 @@ static bool kill_item(const M2dArray *a, uint32_t slot, bool upper, const M2dKil
 			return true;
 		shift = m2d_item_gshift(data);
 		/* A 4 KiB guest page cannot be cached larger, but a guest-physical item can. */
-		if (class < M2D_N_SIZES && shift < m2d_size_shift((M2dPageSize)class))
-			shift = m2d_size_shift((M2dPageSize)class);
+		if (class < M2D_N_SIZES && shift < m2d_size_shift((M2dPageSize) class))
+			shift = m2d_size_shift((M2dPageSize) class);
 	}
 	diff = (m2d_tag_va(tag) ^ k->va) & m2d_low_mask(57);
 	return diff >> shift == 0;

@@ -133,22 +133,22 @@ typedef enum {
 } M2dKillTag;
 
 typedef enum {
-	M2D_KILL_PCID_ANY,	  /* all PCIDs and global items */
-	M2D_KILL_PCID_EQUAL,	  /* items of pcid, not global ones */
-	M2D_KILL_PCID_OR_GLOBAL,  /* items of pcid and global ones */
-	M2D_KILL_PCID_NONGLOBAL,  /* all PCIDs, not global ones */
+	M2D_KILL_PCID_ANY,       /* all PCIDs and global items */
+	M2D_KILL_PCID_EQUAL,     /* items of pcid, not global ones */
+	M2D_KILL_PCID_OR_GLOBAL, /* items of pcid and global ones */
+	M2D_KILL_PCID_NONGLOBAL, /* all PCIDs, not global ones */
 } M2dKillPcid;
 
 typedef enum {
 	M2D_UPPER_NONE, /* paging-structure items stay */
 	M2D_UPPER_PATH, /* those that a walk for va would use go */
-	M2D_UPPER_ALL,	/* all with the tags named go */
+	M2D_UPPER_ALL,  /* all with the tags named go */
 } M2dKillUpper;
 
 #define M2D_KINDS_LINEAR   (1u << M2D_CTX_LINEAR | 1u << M2D_CTX_COMBINED)
 #define M2D_KINDS_COMBINED (1u << M2D_CTX_COMBINED)
 #define M2D_KINDS_PHYSICAL (1u << M2D_CTX_PHYSICAL)
-#define M2D_KINDS_ALL	   (M2D_KINDS_LINEAR | M2D_KINDS_PHYSICAL)
+#define M2D_KINDS_ALL      (M2D_KINDS_LINEAR | M2D_KINDS_PHYSICAL)
 
 /* The exact scope of an invalidation: items that match all of it go, nothing else does. */
 typedef struct {
