@@ -86,6 +86,10 @@ static void derive_ctx(M2dMmu *mmu, M2dMmuState *s)
 	s->ctx = keep[0] = m2d_tlb_ctx(&mmu->tlb, &c, keep);
 	c.pcid = M2D_CTX_GLOBAL;
 	s->gctx = keep[1] = m2d_tlb_ctx(&mmu->tlb, &c, keep);
+	if (mmu->ctx_epoch != mmu->tlb.ctx_epoch) {
+		memset(mmu->front, 0, sizeof(mmu->front));
+		mmu->ctx_epoch = mmu->tlb.ctx_epoch;
+	}
 	s->nctx = 0;
 	if (s->nested.kind == M2D_NESTED_NONE)
 		return;

@@ -46,11 +46,12 @@ typedef struct {
 /* A page recently found in a first-level TLB: tells where to look, never what is there. It is
  * checked against the TLB at each use, so it needs no invalidation and is no state. */
 typedef struct {
-	uint64_t key; /* 4 KiB tag of the page under the context in force; 0: none */
+	uint64_t key; /* page address and context in force; 0: none */
 	uint64_t tag; /* of the item in the TLB */
-	uint32_t slot, set;
-	int32_t array;
-	uint32_t pad;
+	uint32_t slot;
+	uint16_t set;
+	uint8_t array;
+	uint8_t way;
 } M2dFront;
 
 #define M2D_FRONT_BITS 8
@@ -64,6 +65,8 @@ typedef struct _M2dMmu {
 	M2dStats stats;
 	M2dTiming timing;
 	M2dWalkLog log;            /* of the last walk */
+	M2dTlbSlot last_slot;      /* first-level slot of the last translation; array -1: none */
+	uint64_t ctx_epoch;        /* of the front: see M2dTlb.ctx_epoch */
 	bool probe;                /* walks neither set bits nor fill caches */
 	struct _M2dGhosts *ghosts; /* flush bill; NULL: not kept */
 	M2dFront front[2][1u << M2D_FRONT_BITS];

@@ -130,10 +130,12 @@ static M2dOutcomeKind walk_and_fill(M2dMmu *mmu, uint64_t va, M2dAccKind kind, b
 		return out->kind;
 	}
 	out->kind = M2D_OUT_OK;
+	mmu->last_slot.array = -1;
 	out->hpa = M2D_HPA(m2d_item_hpa(item, va));
 	out->size = m2d_item_esize(item);
 	if (s->fmt.mode != M2D_PAGING_NONE || s->nested.kind != M2D_NESTED_NONE) {
-		m2d_tlb_fill(&mmu->tlb, va, kind == M2D_ACC_FETCH, s->ctx, s->gctx, item);
+		mmu->last_slot =
+			m2d_tlb_fill(&mmu->tlb, va, kind == M2D_ACC_FETCH, s->ctx, s->gctx, item);
 		if (mmu->ghosts != NULL)
 			m2d_ghosts_refill(mmu, va, item, mmu->timing.last_cost);
 	}
@@ -212,6 +214,7 @@ M2dOutcomeKind m2d_mmu_translate(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool
 	item = m2d_tlb_data(&mmu->tlb, slot);
 	switch (check_item(mmu, item, kind, user, implicit, &code)) {
 	case HIT_OK:
+		mmu->last_slot = out->served_by == M2D_FROM_L1 ? slot : l1;
 		out->hpa = M2D_HPA(m2d_item_hpa(item, va));
 		out->size = m2d_item_esize(item);
 		return M2D_OUT_OK;

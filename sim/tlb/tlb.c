@@ -106,6 +106,7 @@ uint32_t m2d_tlb_ctx(M2dTlb *tlb, const M2dCtx *ctx, const uint32_t *keep)
 		id = m2d_ctx_add(&tlb->ctx, tlb->arena, ctx);
 	if (id != 0)
 		return id;
+	tlb->ctx_epoch++;
 	used = g_new0(bool, M2D_MAX_CTX);
 	for (; keep != NULL && *keep != 0; keep++)
 		used[*keep] = true;

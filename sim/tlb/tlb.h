@@ -43,8 +43,8 @@ typedef struct {
 	const M2dMachine *machine;
 	M2dArray array[M2D_N_ARRAYS];
 	uint8_t alias[M2D_N_ARRAYS]; /* arrays that share one structure name its first; else self */
-	bool index_page[M2D_N_ARRAYS]; /* set index = page number; else fully associative */
 	M2dCtxTable ctx;
+	uint64_t ctx_epoch; /* counts reclaims, after which a context number may mean another one */
 	uint64_t *n_splinters; /* translations whose first-dimension page is larger, ever filled */
 	M2dTlbDropFn on_drop;
 	void *on_drop_data;
