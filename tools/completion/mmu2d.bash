@@ -13,28 +13,23 @@ _mmu2d()
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 		return
 	fi
-	case ${COMP_WORDS[COMP_CWORD - 1]} in
-	--machine | --machine=)
-		words=$("$program" machines 2>/dev/null | cut -d' ' -f1)
-		mapfile -t COMPREPLY < <(compgen -f -W "$words" -- "$word")
-		return
-		;;
-	help)
-		mapfile -t COMPREPLY < <(compgen -W "$("$program" --list-cmds 2>/dev/null)" -- "$word")
-		return
-		;;
-	machines)
-		words=$("$program" machines 2>/dev/null | cut -d' ' -f1)
-		mapfile -t COMPREPLY < <(compgen -f -W "$words" -- "$word")
-		return
-		;;
-	esac
 	if [[ $word == -* ]]; then
 		words=$("$program" "$command" --list-opts 2>/dev/null)
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 		[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
-	else
-		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
 	fi
+	case ${COMP_WORDS[COMP_CWORD - 1]} in
+	--machine | machines)
+		words=$("$program" machines 2>/dev/null | cut -d' ' -f1)
+		mapfile -t COMPREPLY < <(compgen -f -W "$words" -- "$word")
+		;;
+	help)
+		mapfile -t COMPREPLY < <(compgen -W "$("$program" --list-cmds 2>/dev/null)" -- "$word")
+		;;
+	*)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		;;
+	esac
 }
 complete -o filenames -F _mmu2d mmu2d ./mmu2d
