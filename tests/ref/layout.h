@@ -11,20 +11,20 @@
 /* Guest-physical pages; the same numbers are host-physical in one dimension. */
 #define LAYOUT_GPA_PML4 UINT64_C(0x1000)
 #define LAYOUT_GPA_PDPT UINT64_C(0x2000)
-#define LAYOUT_GPA_PD	UINT64_C(0x3000)
-#define LAYOUT_GPA_PT	UINT64_C(0x4000)
+#define LAYOUT_GPA_PD   UINT64_C(0x3000)
+#define LAYOUT_GPA_PT   UINT64_C(0x4000)
 #define LAYOUT_GPA_DATA UINT64_C(0x5000)
 /* Where nested leaves put guest-physical address 0, and where nested tables lie. */
 #define LAYOUT_HPA_GUEST  UINT64_C(0x100000000)
 #define LAYOUT_HPA_NESTED UINT64_C(0x200000000)
-#define LAYOUT_HPA_PML	  UINT64_C(0x300000000)
+#define LAYOUT_HPA_PML    UINT64_C(0x300000000)
 /* Index 1 at every level. */
 #define LAYOUT_GVA UINT64_C(0x8040201123)
 /* Guest-physical address of the entry that a walk for LAYOUT_GVA reads in table page @gpa. */
 #define LAYOUT_ENTRY(gpa) ((gpa) + 8)
 
-#define LAYOUT_PTE UINT64_C(0x67) /* P, R/W, U/S, A, D */
-#define LAYOUT_EPT UINT64_C(0x737) /* R, W, X, type 6, A, D, user X */
+#define LAYOUT_PTE       UINT64_C(0x67)  /* P, R/W, U/S, A, D */
+#define LAYOUT_EPT       UINT64_C(0x737) /* R, W, X, type 6, A, D, user X */
 #define LAYOUT_EPT_TABLE UINT64_C(0x507) /* R, W, X, A, user X */
 
 typedef struct {

@@ -157,8 +157,9 @@ void pool_dump_word(const Pool *pool, uint64_t pa)
 	int f = frame_of(pool, pa);
 
 	if (f >= 0)
-		fprintf(stderr, "memory at %#" PRIx64 ": simulator %#" PRIx64 ", expected %#" PRIx64
-				"\n", pa & ~UINT64_C(7), pool->fast[f][(pa & 4095) / 8],
+		fprintf(stderr,
+			"memory at %#" PRIx64 ": simulator %#" PRIx64 ", expected %#" PRIx64 "\n",
+			pa & ~UINT64_C(7), pool->fast[f][(pa & 4095) / 8],
 			pool->ref[f][(pa & 4095) / 8]);
 }
 
@@ -224,6 +225,8 @@ static uint64_t guest_pfn(Pool *pool, unsigned f, unsigned width)
 
 static uint64_t guest_table_pfn(Pool *pool, unsigned level, unsigned width)
 {
+	if (pool->strict)
+		return guest_pfn(pool, pick_frame(pool, false, level, 52), width);
 	if (pool_chance(pool, 16))
 		return m2d_rng_next(&pool->rng) & m2d_low_mask(width - 12);
 	if (pool_chance(pool, 40))
@@ -240,7 +243,7 @@ static uint64_t guest_data_pfn(Pool *pool, unsigned width)
 
 static uint64_t nested_table_pfn(Pool *pool, unsigned level, unsigned width)
 {
-	if (pool_chance(pool, 8))
+	if (!pool->strict && pool_chance(pool, 8))
 		return m2d_rng_next(&pool->rng) & m2d_low_mask(width - 12);
 	return pool->pfn[pick_frame(pool, true, level, width)];
 }
@@ -250,6 +253,11 @@ static uint64_t nested_data_pfn(Pool *pool, unsigned index, unsigned width)
 {
 	unsigned f = (index & 511) - POOL_LOW_PFN;
 
+	/* Outside the pool, where nothing is: below bit 21 no frame lies above 0x1ff. */
+	if (pool->strict && (f >= POOL_GUEST || pool->pfn[f] >> (width - 12) != 0))
+		return (m2d_rng_next(&pool->rng) & 0x7fc00) | 0x200;
+	if (pool->strict)
+		return pool->pfn[f];
 	if (f >= POOL_FRAMES || pool_chance(pool, 40))
 		f = (unsigned)m2d_rng_below(&pool->rng, POOL_PML);
 	if (pool_chance(pool, 30) || pool->pfn[f] >> (width - 12) != 0)
@@ -297,7 +305,8 @@ static uint64_t random_pte(Pool *pool, bool nested, bool pae, unsigned level, un
 	}
 	if (level > 1)
 		return e | (nested ? nested_table_pfn(pool, level - 1, width)
-				   : guest_table_pfn(pool, level - 1, width)) << 12;
+				   : guest_table_pfn(pool, level - 1, width))
+				   << 12;
 	return e | (nested ? nested_data_pfn(pool, index, width) : guest_data_pfn(pool, width))
 			   << 12;
 }
@@ -340,9 +349,10 @@ static uint32_t random_pte32(Pool *pool, bool nested, unsigned level, unsigned i
 	}
 	if (level == 2)
 		return (uint32_t)(e | (nested ? nested_table_pfn(pool, 1, 32)
-					      : guest_table_pfn(pool, 1, 32)) << 12);
-	return (uint32_t)(e | (nested ? nested_data_pfn(pool, index, 32)
-				      : guest_data_pfn(pool, 32)) << 12);
+					      : guest_table_pfn(pool, 1, 32))
+					      << 12);
+	return (uint32_t)(e | (nested ? nested_data_pfn(pool, index, 32) : guest_data_pfn(pool, 32))
+				      << 12);
 }
 
 static uint64_t random_ept(Pool *pool, unsigned level, unsigned index)
@@ -416,9 +426,9 @@ void pool_fill(Pool *pool, unsigned guest_bits, unsigned host_bits)
 
 		for (unsigned i = 0; i < 512; i++) {
 			if (format == FORMAT_32)
-				pool->ref[f][i] =
-					random_entry(pool, nested, level, 2 * i) |
-					random_entry(pool, nested, level, 2 * i + 1) << 32;
+				pool->ref[f][i] = random_entry(pool, nested, level, 2 * i) |
+						  random_entry(pool, nested, level, 2 * i + 1)
+							  << 32;
 			else
 				pool->ref[f][i] = random_entry(pool, nested, level, i);
 		}
@@ -432,8 +442,11 @@ void pool_mutate(Pool *pool, const RefStep *step)
 	unsigned width = step->nested ? pool->host_bits : pool->guest_bits;
 	unsigned top = step->size * 8 - 1;
 	uint64_t e = memory_read(pool, step->pa, step->size);
+	unsigned how = (unsigned)m2d_rng_below(&pool->rng, 16);
 
-	switch (m2d_rng_below(&pool->rng, 16)) {
+	if (pool->strict && (how == 11 || how > 12))
+		how = 0; /* would lead to a frame of another level */
+	switch (how) {
 	case 0:
 	case 1:
 		e = random_entry(pool, step->nested, step->level,
@@ -489,6 +502,7 @@ void pool_repair(Pool *pool, const RefStep *step)
 
 void pool_regs(Pool *pool, M2dRegs *regs)
 {
+	static const unsigned pcid[4] = {0, 1, 0xa5a, 0xfff};
 	Format format = pool->mode->guest;
 	unsigned levels = format == FORMAT_32 ? 2 : format == FORMAT_PAE ? 3 : 4;
 	uint64_t cr4 = m2d_rng_next(&pool->rng) &
@@ -525,20 +539,19 @@ void pool_regs(Pool *pool, M2dRegs *regs)
 	if (format == FORMAT_PAE)
 		regs->cr3 |= bits(pool, 11, 5);
 	if (cr4 & M2D_CR4_PCIDE)
-		regs->cr3 |= bits(pool, 11, 0);
+		regs->cr3 = root << 12 | pcid[m2d_rng_next(&pool->rng) & 3];
 	if (format == FORMAT_PAE && pool->mode->vendor == INTEL)
 		for (unsigned i = 0; i < 4; i++)
 			if (pool_chance(pool, 980))
-				regs->pdpte[i] =
-					guest_table_pfn(pool, 2, pool->guest_bits) << 12 | 1 |
-					bits(pool, 4, 3);
+				regs->pdpte[i] = guest_table_pfn(pool, 2, pool->guest_bits) << 12 |
+						 1 | bits(pool, 4, 3);
 }
 
 void pool_nested(Pool *pool, M2dNested *nested)
 {
 	Format format = pool->mode->nested;
-	unsigned levels = format == FORMAT_32	 ? 2
-			  : format == FORMAT_PAE ? 3
+	unsigned levels = format == FORMAT_32                               ? 2
+			  : format == FORMAT_PAE                            ? 3
 			  : format == FORMAT_LONG5 || format == FORMAT_EPT5 ? 5
 									    : 4;
 	uint64_t root;
@@ -548,9 +561,8 @@ void pool_nested(Pool *pool, M2dNested *nested)
 	if (format == FORMAT_NONE)
 		return;
 	root = pool->pfn[pick_frame(pool, true, levels,
-				    format == FORMAT_32 || format == FORMAT_PAE
-					    ? 32
-					    : pool->host_bits)]
+				    format == FORMAT_32 || format == FORMAT_PAE ? 32
+										: pool->host_bits)]
 	       << 12;
 	if (format >= FORMAT_EPT4) {
 		nested->kind = M2D_NESTED_EPT;

@@ -49,6 +49,9 @@ typedef struct {
 	RefMemory memory;
 	/* Widths of addresses in entries of either dimension. */
 	unsigned guest_bits, host_bits;
+	/* Entries lead only to frames of their own dimension and the level below, so that an
+	 * accessed or dirty bit set through one path never changes what another path means. */
+	bool strict;
 } Pool;
 
 /* pool_init: lay the frames into @space; @pool must stay where it is. */

@@ -37,7 +37,7 @@ typedef struct {
 	const RefMemory *mem;
 	RefResult *res;
 	M2dAccKind kind;
-	bool user;     /* judged as CPL 3 */
+	bool user; /* judged as CPL 3 */
 	bool implicit;
 	uint64_t la;
 	/* What the guest's entries said together. */
@@ -204,8 +204,7 @@ static void npt_use(NptWalk *n, uint64_t pa, uint64_t e, bool nx_exists)
 /* The walk found the page at @hpa: rights, then accessed and dirty bits. */
 static bool npt_finish(Walk *w, NptWalk *n, uint64_t hpa, unsigned shift)
 {
-	if (!n->us || (n->kind == M2D_ACC_WRITE && !n->rw) ||
-	    (n->kind == M2D_ACC_FETCH && n->nx))
+	if (!n->us || (n->kind == M2D_ACC_WRITE && !n->rw) || (n->kind == M2D_ACC_FETCH && n->nx))
 		return npt_fault(w, n, true, false);
 	for (unsigned i = 0; i < n->n_used; i++)
 		or_entry(w, n->used[i], n->size, 1u << 5);
@@ -270,8 +269,7 @@ static bool npt_pae(Walk *w, NptWalk *n)
 			return npt_fault(w, n, true, true);
 		npt_use(n, pa, e, true);
 		if (level == 1 || bit(e, 7))
-			return npt_finish(w, n,
-					  field(e, (int)m - 1, lo) | field(n->gpa, lo - 1, 0),
+			return npt_finish(w, n, field(e, (int)m - 1, lo) | field(n->gpa, lo - 1, 0),
 					  (unsigned)lo);
 	}
 }
@@ -791,9 +789,9 @@ const char *ref_outcome_name(M2dOutcomeKind kind)
 void ref_dump_outcome(const char *who, const M2dOutcome *o)
 {
 	fprintf(stderr,
-		"%s: %s size %d refs %u hpa %#" PRIx64 " hpa2 %#" PRIx64 " error_code %#x cr2 %#" PRIx64
-		" exitinfo1 %#" PRIx64 " qualification %#" PRIx64 " fault_gpa %#" PRIx64
-		" gla %#" PRIx64 "\n",
+		"%s: %s size %d refs %u hpa %#" PRIx64 " hpa2 %#" PRIx64
+		" error_code %#x cr2 %#" PRIx64 " exitinfo1 %#" PRIx64 " qualification %#" PRIx64
+		" fault_gpa %#" PRIx64 " gla %#" PRIx64 "\n",
 		who, ref_outcome_name(o->kind), (int)o->size, o->refs, o->hpa.v, o->hpa2.v,
 		o->error_code, o->cr2.v, o->exitinfo1, o->qualification, o->fault_gpa.v, o->gla.v);
 }
@@ -817,7 +815,7 @@ void ref_dump(const RefCpu *c, const M2dAccess *a, const RefResult *res)
 		n->hefer, n->eptp, n->ept_controls, n->pml_address, n->pml_index,
 		c->host_maxphyaddr, c->host_features);
 	fprintf(stderr, "access %s gva %#" PRIx64 " size %u user %d implicit %d\n",
-		a->kind == M2D_ACC_READ	   ? "read"
+		a->kind == M2D_ACC_READ    ? "read"
 		: a->kind == M2D_ACC_WRITE ? "write"
 					   : "fetch",
 		a->gva.v, a->size, a->user, a->implicit);

@@ -18,9 +18,9 @@ typedef struct {
 /* Everything a walk depends on, beside memory and the access. */
 typedef struct {
 	M2dVendor vendor;
-	M2dRegs regs;		 /* of the code that runs */
-	unsigned maxphyaddr;	 /* that its tables are judged by */
-	uint32_t features;	 /* M2D_FEAT_* likewise */
+	M2dRegs regs;             /* of the code that runs */
+	unsigned maxphyaddr;      /* that its tables are judged by */
+	uint32_t features;        /* M2D_FEAT_* likewise */
 	unsigned host_maxphyaddr; /* that nested tables are judged by */
 	uint32_t host_features;
 	M2dNested nested; /* pml_index counts down in here */
@@ -30,10 +30,10 @@ typedef struct {
 typedef struct {
 	bool nested;
 	unsigned level; /* 1 is the lowest table */
-	unsigned size;	/* bytes of the entry */
+	unsigned size;  /* bytes of the entry */
 	uint64_t input; /* the address being translated: linear or guest-physical */
-	uint64_t gpa;	/* of a guest entry, before the second dimension */
-	uint64_t pa;	/* where it was read */
+	uint64_t gpa;   /* of a guest entry, before the second dimension */
+	uint64_t pa;    /* where it was read */
 	uint64_t value; /* as read */
 } RefStep;
 
