@@ -19,7 +19,7 @@ void m2d_npt_config(M2dNptConfig *cfg, uint64_t ncr3, uint64_t hcr4, uint64_t he
 
 	m2d_pte_format(&cfg->fmt, &mode);
 	cfg->nxe = mode.nxe && mode.pae;
-	cfg->report_fetch = mode.nxe || (hcr4 & M2D_CR4_SMEP);
+	cfg->report_fetch = cfg->nxe || (hcr4 & M2D_CR4_SMEP);
 	if (!mode.pae)
 		cfg->root = ncr3 & M2D_BITS(31, 12);
 	else if (!mode.lma)
