@@ -58,8 +58,7 @@ static bool look_up(Load *l, GHashTable *names, const char *kind, sqlite3_stmt *
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
 			    "%s: run %" G_GINT64_FORMAT ": %s \"%s\" is not known to this program; "
 			    "expected a run of version %s",
-			    l->store->path, l->run, kind, name != NULL ? name : "",
-			    m2d_store_program_version);
+			    l->store->path, l->run, kind, name != NULL ? name : "", M2D_VERSION);
 		return false;
 	}
 	*index = GPOINTER_TO_UINT(value);

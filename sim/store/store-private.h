@@ -13,9 +13,8 @@ struct _M2dStore {
 	char *path; /* for messages */
 };
 
-/* The text of schema.sql and the version of the program, both from the build. */
+/* The text of schema.sql, from the build. */
 extern const char m2d_store_schema[];
-extern const char m2d_store_program_version[];
 
 /**
  * m2d_store_fail: set @error for the last failure of SQLite on @store.

@@ -25,9 +25,22 @@
 #define HEADER_USER_VERSION   60
 #define HEADER_APPLICATION_ID 68
 
+/* SQLite's message up to the end of its first line: it may quote pieces of a damaged file. */
+static char *message(sqlite3 *db)
+{
+	char *text = g_utf8_make_valid(sqlite3_errmsg(db), -1);
+
+	text[strcspn(text, "\n")] = '\0';
+	for (char *p = text; *p != '\0'; p++)
+		if (g_ascii_iscntrl(*p))
+			*p = ' ';
+	return text;
+}
+
 bool m2d_store_fail(M2dStore *store, const char *what, GError **error)
 {
 	sqlite3 *db = store->db;
+	g_autofree char *why = message(db);
 	int errnum;
 
 	switch (sqlite3_errcode(db) & 0xff) {
@@ -47,28 +60,28 @@ bool m2d_store_fail(M2dStore *store, const char *what, GError **error)
 			m2d_error_from_errno(error, errnum, what, store->path);
 		else
 			g_set_error(error, M2D_ERROR, M2D_ERROR_IO, "%s: cannot %s: %s",
-				    store->path, what, sqlite3_errmsg(db));
+				    store->path, what, why);
 		break;
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
 		g_set_error(error, M2D_ERROR, M2D_ERROR_IO, "%s: cannot %s: %s", store->path, what,
-			    sqlite3_errmsg(db));
+			    why);
 		break;
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
-			    "%s: corrupted database: %s (extended code %d)", store->path,
-			    sqlite3_errmsg(db), sqlite3_extended_errcode(db));
+			    "%s: corrupted database: %s (extended code %d)", store->path, why,
+			    sqlite3_extended_errcode(db));
 		break;
 	case SQLITE_NOMEM:
 	case SQLITE_TOOBIG:
 		g_set_error(error, M2D_ERROR, M2D_ERROR_BOUND, "%s: cannot %s: %s", store->path,
-			    what, sqlite3_errmsg(db));
+			    what, why);
 		break;
 	default:
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INTERNAL, "%s: cannot %s: %s", store->path,
-			    what, sqlite3_errmsg(db));
+			    what, why);
 	}
 	return false;
 }

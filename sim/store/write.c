@@ -60,7 +60,7 @@ static int64_t write_run(M2dStore *store, const M2dResult *r, GError **error)
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '')",
 		error);
 
-	if (stmt == NULL || !insert(store, stmt, error, "tttttttiiiii", m2d_store_program_version,
+	if (stmt == NULL || !insert(store, stmt, error, "tttttttiiiii", M2D_VERSION,
 				    text(r->command_line), text(r->trace), r->trace_sha256,
 				    text(r->machine), text(r->mmu), text(r->timing),
 				    (int64_t)r->seed, (int64_t)r->n_vcpus, (int64_t)r->total.c.refs,
