@@ -11,8 +11,8 @@ void m2d_deflater_free(M2dDeflater *deflater);
 
 /**
  * m2d_deflater_section: append @len bytes at @raw to @body and enter them in @header as @kind.
- * They are compressed only where that saves an eighth or more: a decoder reads stored bytes
- * where they lie. Empty sections are left out.
+ * They are compressed only where that pays: a decoder reads stored bytes where they lie. Empty
+ * sections are left out.
  */
 void m2d_deflater_section(M2dDeflater *deflater, M2dChunkHeader *header, GByteArray *body,
 			  M2dSectionKind kind, const void *raw, size_t len);

@@ -16,8 +16,11 @@ typedef struct {
 	uint64_t bias;
 	uint64_t mask; /* of the @width bytes */
 	uint64_t w;    /* kind, privilege, attributes, size */
-	uint16_t base, width, size, flags;
+	uint8_t base, width, flags;
+	uint16_t size;
+	uint16_t reach; /* distance of the last byte accessed from the first */
 } Op;
+_Static_assert(sizeof(Op) == 32, "entries are found by a shift");
 
 typedef struct {
 	const uint8_t *p;
@@ -116,12 +119,13 @@ static const char *load_ops(M2dDecoder *d, const Section *table, const Section *
 			return section_error(d, M2D_SEC_OP_TABLE, "has an impossible entry");
 		op->w = p[0] | (uint64_t)p[1] << M2D_REF_SIZE_SHIFT;
 		op->size = p[1];
+		op->reach = p[1] - (p[1] != 0);
 		op->base = p[2];
 		op->width = p[3];
 		op->mask = m2d_low_mask(8u * p[3]);
 		op->flags = p[4];
 		op->bias = m2d_get64(p + 8);
-		if (p[0] & M2D_REF_HAS_PA || p[4] != 0)
+		if (p[0] & M2D_REF_HAS_PA || (p[4] != 0 && memchr(ops->p, (int)i, ops->len)))
 			*frames = true;
 	}
 	for (size_t i = 0; i < ops->len; i++)
@@ -177,17 +181,21 @@ M2D_ALWAYS_INLINE bool decode_refs(M2dDecoder *d, Streams *in, M2dRef *out, uint
 
 		for (uint32_t i = 0; i < block; i++) {
 			const Op *op = &d->op[ops[i]];
-			uint64_t va, w;
+			uint64_t step, va, w, start;
 
 			if (frames && m2d_unlikely(op->flags & M2D_OP_ESCAPE)) {
 				out[i] = escaped_ref(state, &in->extra, context);
 				out[i].w |= segment;
 				continue;
 			}
-			va = base[op->base] + op->bias + (m2d_get64(delta) & op->mask);
+			/* From one use of a base register to the next is the longest chain of
+			 * dependent work here: keep it at one load, one addition, one store. */
+			step = op->bias + (m2d_get64(delta) & op->mask);
 			delta += op->width;
-			base[op->base] = va + op->size;
-			w = op->w | segment | m2d_fmt_cross(va, op->size);
+			start = base[op->base];
+			va = start + step;
+			base[op->base] = start + (step + op->size);
+			w = op->w | segment | (((va & 0xfff) + op->reach) >> 12) << 7;
 			if (frames) {
 				uint32_t slot = m2d_fmt_frame_slot(va, context);
 

@@ -19,16 +19,7 @@ void m2d_put_varint(GByteArray *out, uint64_t v)
 	g_byte_array_append(out, buf, n);
 }
 
-uint8_t m2d_get_byte(M2dVarints *in)
-{
-	if (in->p >= in->end) {
-		in->bad = true;
-		return 0;
-	}
-	return *in->p++;
-}
-
-uint64_t m2d_get_varint(M2dVarints *in)
+uint64_t m2d_get_long_varint(M2dVarints *in)
 {
 	uint64_t v = 0;
 

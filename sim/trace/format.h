@@ -190,8 +190,24 @@ typedef struct {
 	bool bad;
 } M2dVarints;
 
-uint64_t m2d_get_varint(M2dVarints *in);
-uint8_t m2d_get_byte(M2dVarints *in);
+/* Varints of two bytes and more; m2d_get_varint() handles the rest. */
+uint64_t m2d_get_long_varint(M2dVarints *in);
+
+static inline uint8_t m2d_get_byte(M2dVarints *in)
+{
+	if (m2d_unlikely(in->p >= in->end)) {
+		in->bad = true;
+		return 0;
+	}
+	return *in->p++;
+}
+
+static inline uint64_t m2d_get_varint(M2dVarints *in)
+{
+	if (m2d_likely(in->p < in->end && *in->p < 0x80))
+		return *in->p++;
+	return m2d_get_long_varint(in);
+}
 
 /* m2d_chunk_header_put: serialise @header, CRC included; header_size is computed. */
 void m2d_chunk_header_put(GByteArray *out, M2dChunkHeader *header);
