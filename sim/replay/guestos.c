@@ -111,6 +111,14 @@ static bool locate(void *data, uint64_t pa, M2dHpa *hpa)
 	return m2d_hostmap_translate(data, M2D_GPA(pa), hpa);
 }
 
+/* The same without making the host back memory: what it does not back yet is not present. */
+static bool locate_backed(void *data, uint64_t pa, M2dHpa *hpa)
+{
+	M2dPageSize size;
+
+	return m2d_hostmap_find(data, M2D_GPA(pa), hpa, &size);
+}
+
 /* An entry of the PDPT, which knows no rights. */
 static bool pae_fill(const M2dGuestos *os, uint64_t root, unsigned slot, uint64_t table)
 {
@@ -289,11 +297,13 @@ M2dGuestosFault m2d_guestos_fault(M2dGuestos *os, uint64_t process, M2dGva gva, 
 bool m2d_guestos_find(const M2dGuestos *os, uint64_t process, M2dGva gva, M2dGpa *gpa,
 		      M2dPageSize *size)
 {
+	M2dTables tables = os->tables;
 	M2dTablesPage page;
 
+	if (os->host != NULL)
+		tables.locate = locate_backed;
 	if (process >= M2D_GUESTOS_PROCESSES || os->roots[process] == 0 ||
-	    !is_canonical(os, gva.v) ||
-	    !m2d_tables_find(&os->tables, os->roots[process], gva.v, &page))
+	    !is_canonical(os, gva.v) || !m2d_tables_find(&tables, os->roots[process], gva.v, &page))
 		return false;
 	*gpa = M2D_GPA(page.pa);
 	*size = page.size;

@@ -53,7 +53,7 @@ static char *bytes_text(uint64_t bytes)
 }
 
 /* The shortest decimal that reads back as @value. */
-static char *share_text(double value)
+static char *real_text(double value)
 {
 	char buf[G_ASCII_DTOSTR_BUF_SIZE], format[8];
 
@@ -72,7 +72,8 @@ static char *value_text(const M2dSetting *s, const void *config)
 
 	switch (s->type) {
 	case M2D_SETTING_SHARE:
-		return share_text(*(const double *)p);
+	case M2D_SETTING_REAL:
+		return real_text(*(const double *)p);
 	case M2D_SETTING_BYTES:
 		return bytes_text(*(const uint64_t *)p);
 	case M2D_SETTING_UINT:
@@ -98,22 +99,35 @@ static bool parse_bool(const char *value, bool *out)
 	return false;
 }
 
+static bool parse_real(const char *value, double min, double max, double *out)
+{
+	char *end = NULL;
+	double real = g_ascii_strtod(value, &end);
+
+	if (!(g_ascii_isdigit(value[0]) || value[0] == '.') || *end != '\0' ||
+	    !(real >= min && real <= max))
+		return false;
+	*out = real;
+	return true;
+}
+
 /* Store @value; else return what was expected, to g_free(). */
 static char *value_parse(const M2dSetting *s, void *config, const char *value)
 {
 	void *p = (uint8_t *)config + s->offset;
 	g_autofree char *low = NULL, *high = NULL, *names = NULL;
-	char *end = NULL;
-	double share;
 	uint64_t n;
 
 	switch (s->type) {
 	case M2D_SETTING_SHARE:
-		share = g_ascii_strtod(value, &end);
-		if (!(g_ascii_isdigit(value[0]) || value[0] == '.') || *end != '\0' ||
-		    !(share >= 0 && share <= 1))
+		if (!parse_real(value, 0, 1, p))
 			return g_strdup("a number from 0 to 1");
-		*(double *)p = share;
+		return NULL;
+	case M2D_SETTING_REAL:
+		if (!parse_real(value, (double)s->min, (double)s->max, p))
+			return g_strdup_printf("a number from %" G_GUINT64_FORMAT
+					       " to %" G_GUINT64_FORMAT,
+					       s->min, s->max);
 		return NULL;
 	case M2D_SETTING_BYTES:
 		if (m2d_settings_parse_bytes(value, &n) && n >= s->min && n <= s->max) {

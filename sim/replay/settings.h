@@ -12,6 +12,7 @@
 
 typedef enum {
 	M2D_SETTING_SHARE, /* double from 0 to 1 */
+	M2D_SETTING_REAL,  /* double from @min to @max */
 	M2D_SETTING_BYTES, /* uint64_t, suffixes k, M, G and T (powers of 1024) */
 	M2D_SETTING_UINT,  /* uint64_t */
 	M2D_SETTING_BOOL,  /* bool: yes or no */
@@ -22,7 +23,7 @@ typedef struct {
 	const char *key;
 	M2dSettingType type;
 	size_t offset;            /* of the field in the structure */
-	uint64_t min, max;        /* BYTES and UINT: both included */
+	uint64_t min, max;        /* REAL, BYTES and UINT: both included */
 	const char *const *names; /* NAME: NULL-terminated */
 	const char *text;         /* one line of what it sets */
 } M2dSetting;

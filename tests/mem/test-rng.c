@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Seeded random numbers: published vectors of both algorithms, and the ranges of the helpers. */
+/* Seeded random numbers: published vectors of both algorithms, and ranges derived from them. */
 #include <check.h>
 #include <stdlib.h>
 
