@@ -94,3 +94,9 @@ M2dOutcomeKind m2d_mmu_access(M2dMmu *mmu, const M2dAccess *access, M2dOutcome *
 /* m2d_mmu_kill: an invalidation on behalf of @cause: drop, count, keep the flush bill. Charges
  * @cycles. Returns the translations dropped. */
 uint64_t m2d_mmu_kill(M2dMmu *mmu, const M2dKill *kill, M2dFlushCause cause, uint32_t cycles);
+
+/**
+ * m2d_mmu_probe: what a walk from the top would give for a read, write or fetch of @va now; neither
+ * bits nor caches are looked at or touched. False if it would fault.
+ */
+bool m2d_mmu_probe(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool user, uint64_t *hpa);

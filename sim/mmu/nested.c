@@ -78,7 +78,10 @@ static uint64_t need_flags(const M2dMmu *mmu, const M2dNestedAccess *access)
 static unsigned start_level(M2dMmu *mmu, uint64_t gpa, unsigned guest_level, unsigned levels,
 			    uint64_t root, uint64_t *table, uint64_t *rights)
 {
-	M2dPscHit psc = m2d_psc_find(&mmu->tlb, true, gpa, mmu->s->nctx, mmu->s->npsc_shift);
+	M2dPscHit psc = {0};
+
+	if (!mmu->probe)
+		psc = m2d_psc_find(&mmu->tlb, true, gpa, mmu->s->nctx, mmu->s->npsc_shift);
 
 	if (!psc.hit) {
 		*table = root;

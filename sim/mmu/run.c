@@ -47,6 +47,11 @@ static __attribute__((noinline)) bool run_slow(M2dMmu *mmu, const M2dRef *ref, u
 		mmu->stats.c.direct_refs++;
 		return true;
 	}
+	if (w & M2D_REF_IO) {
+		mmu->stats.c.io_refs++;
+		if (opt->skip_io)
+			return true;
+	}
 	if (w & M2D_REF_CROSS) {
 		M2dAccess a = {
 			.gva = M2D_GVA(ref->va),
@@ -65,11 +70,7 @@ static __attribute__((noinline)) bool run_slow(M2dMmu *mmu, const M2dRef *ref, u
 	}
 	if (r != M2D_OUT_OK)
 		return false;
-	if (w & M2D_REF_IO) {
-		mmu->stats.c.io_refs++;
-		return true;
-	}
-	if (opt->compare && (w & M2D_REF_HAS_PA)) {
+	if (opt->compare && (w & (M2D_REF_HAS_PA | M2D_REF_IO)) == M2D_REF_HAS_PA) {
 		mmu->stats.c.checked++;
 		if ((fault->hpa.v ^ w) & M2D_REF_FRAME)
 			opt->mismatch(mmu, ref, index, fault->hpa.v, opt->data);

@@ -14,6 +14,7 @@ typedef void (*M2dMismatchFn)(M2dMmu *mmu, const M2dRef *ref, uint32_t index, ui
 
 typedef struct {
 	bool compare; /* with the frame in references that have one */
+	bool skip_io; /* count references to devices, but do not translate them */
 	M2dMismatchFn mismatch;
 	void *data;
 } M2dRunOptions;

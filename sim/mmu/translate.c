@@ -75,21 +75,39 @@ static void count_fault(M2dMmu *mmu, const M2dOutcome *out)
 	}
 }
 
-/* Would a walk from the top give this fault too? Neither bits nor caches change. */
-static bool fault_is_spurious(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool user, bool implicit)
+/* A walk from the top that leaves neither bits nor items behind. */
+static bool probe(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool user, bool implicit,
+		  uint64_t *item)
 {
 	M2dStats stats = mmu->stats;
 	M2dWalkLog log = mmu->log;
 	M2dOutcome out = {0};
-	uint64_t item;
 	bool ok;
 
 	mmu->probe = true;
-	ok = m2d_mmu_walk(mmu, va, kind, user, implicit, false, &item, &out) == M2D_WALK_OK;
+	ok = m2d_mmu_walk(mmu, va, kind, user, implicit, false, item, &out) == M2D_WALK_OK;
 	mmu->probe = false;
 	mmu->stats = stats;
 	mmu->log = log;
 	return ok;
+}
+
+/* Would a walk from the top not give this fault? */
+static bool fault_is_spurious(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool user, bool implicit)
+{
+	uint64_t item;
+
+	return probe(mmu, va, kind, user, implicit, &item);
+}
+
+bool m2d_mmu_probe(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool user, uint64_t *hpa)
+{
+	uint64_t item;
+
+	if (!probe(mmu, va, kind, user, false, &item))
+		return false;
+	*hpa = m2d_item_hpa(item, va);
+	return true;
 }
 
 static void count_walk(M2dMmu *mmu, uint64_t va)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Decode on one thread, simulate on another: a few batches go round between them. The order of
+ * batches is the file's, so the result does not depend on the threads.
+ */
+#include "sim/base/error.h"
+#include "sim/replay/replay-private.h"
+
+#define N_BATCHES 4
+
+typedef struct {
+	M2dBatch batch;
+	int status; /* of m2d_trace_reader_next() */
+	uint64_t bytes, total;
+	GError *error;
+} M2dParcel;
+
+typedef struct {
+	M2dTraceReader *reader;
+	GAsyncQueue *empty, *full;
+	gint stop;
+	M2dParcel parcel[N_BATCHES];
+} M2dPipeline;
+
+static gpointer decode_thread(gpointer data)
+{
+	M2dPipeline *p = data;
+
+	for (;;) {
+		M2dParcel *parcel = g_async_queue_pop(p->empty);
+
+		parcel->status =
+			g_atomic_int_get(&p->stop)
+				? 0
+				: m2d_trace_reader_next(p->reader, &parcel->batch, &parcel->error);
+		parcel->bytes = m2d_trace_reader_bytes(p->reader, &parcel->total);
+		g_async_queue_push(p->full, parcel);
+		if (parcel->status <= 0)
+			return NULL;
+	}
+}
+
+static bool consume(M2dReplay *r, M2dPipeline *p, GError **error)
+{
+	bool ok = true;
+
+	for (;;) {
+		M2dParcel *parcel = g_async_queue_pop(p->full);
+
+		if (parcel->status < 0) {
+			if (ok)
+				g_propagate_error(error, g_steal_pointer(&parcel->error));
+			g_clear_error(&parcel->error);
+			return false;
+		}
+		if (parcel->status == 0)
+			return ok;
+		if (ok && !r->interrupted) {
+			ok = m2d_replay_batch(r, &parcel->batch, error);
+			if (ok && r->opt.progress != NULL &&
+			    !r->opt.progress(r->refs, parcel->bytes, parcel->total,
+					     r->opt.progress_data))
+				r->interrupted = true;
+			if (!ok || r->interrupted)
+				g_atomic_int_set(&p->stop, 1);
+		}
+		g_async_queue_push(p->empty, parcel);
+	}
+}
+
+M2dResult *m2d_replay_run(M2dReplay *r, M2dTraceReader *reader, GError **error)
+{
+	g_autofree M2dPipeline *p = g_new0(M2dPipeline, 1);
+	gint64 start = g_get_monotonic_time();
+	M2dResult *result = NULL;
+	GThread *thread;
+	bool ok;
+
+	p->reader = reader;
+	p->empty = g_async_queue_new();
+	p->full = g_async_queue_new();
+	for (int i = 0; i < N_BATCHES; i++)
+		g_async_queue_push(p->empty, &p->parcel[i]);
+	thread = g_thread_new("decode", decode_thread, p);
+	ok = consume(r, p, error);
+	g_thread_join(thread);
+	for (int i = 0; i < N_BATCHES; i++)
+		m2d_batch_clear(&p->parcel[i].batch);
+	g_async_queue_unref(p->empty);
+	g_async_queue_unref(p->full);
+	if (ok) {
+		result = m2d_replay_finish(r);
+		result->seconds = (double)(g_get_monotonic_time() - start) / 1e6;
+	}
+	return result;
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shared by the files of the replay driver only. */
+#pragma once
+
+#include "sim/mmu/run.h"
+#include "sim/replay/replay.h"
+
+#define M2D_MAX_STORIES 64 /* findings kept with their text; the rest is only counted */
+
+/* What replay knows of one vCPU besides its architecture. */
+typedef struct {
+	M2dVcpu *vcpu;
+	M2dMmu *mmu;
+	uint64_t process[2]; /* guest model: that runs in host and in guest mode of the trace */
+	uint64_t running;    /* the one whose CR3 is loaded */
+} M2dReplayVcpu;
+
+struct _M2dReplay {
+	M2dReplayOptions opt;
+	M2dReplayMode mode; /* never AUTO */
+	M2dWorld *world;
+	M2dHostmap *host;  /* NULL unless the guest model runs over a second dimension */
+	M2dGuestos *guest; /* NULL with recorded tables */
+	GHashTable *cr3s;  /* guest model: recorded CR3 and mode to process number */
+	M2dReplayVcpu *vcpu;
+	unsigned n_vcpus;
+	uint64_t refs; /* seen so far, skipped ones included */
+	uint64_t next_sample, sample_step;
+	GArray *samples;
+	GArray *stories; /* of M2dViolation */
+	uint64_t elided, instructions;
+	uint64_t skipped; /* references that could not be executed */
+	bool interrupted;
+	const M2dRef *run_refs; /* of the run under way, for findings */
+	M2dReplayVcpu *run_vcpu;
+};
+
+/* m2d_replay_story: a finding at reference @ref. */
+void m2d_replay_story(M2dReplay *r, const char *invariant, uint64_t ref, unsigned vcpu,
+		      const char *format, ...) G_GNUC_PRINTF(5, 6);
+
+/* One event: recorded.c with recorded tables, model.c with the guest model. @next is the event
+ * that follows without a reference between, or NULL. */
+bool m2d_replay_event_recorded(M2dReplay *r, M2dReplayVcpu *v, const M2dTraceEvent *ev,
+			       const M2dTraceEvent *next, GError **error);
+bool m2d_replay_event_model(M2dReplay *r, M2dReplayVcpu *v, const M2dTraceEvent *ev,
+			    GError **error);
+/* Flush instructions mean the same in both. */
+void m2d_replay_flush(M2dReplayVcpu *v, const M2dTraceEvent *ev);
+
+/* Before the references of a segment. */
+bool m2d_replay_mode_model(M2dReplay *r, M2dReplayVcpu *v, bool guest, GError **error);
+
+typedef enum {
+	M2D_FAULT_RETRY,
+	M2D_FAULT_SKIP,
+	M2D_FAULT_ERROR,
+} M2dFaultAction;
+
+/* A reference faulted with *@out. */
+M2dFaultAction m2d_replay_fault_recorded(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *ref,
+					 const M2dOutcome *out);
+M2dFaultAction m2d_replay_fault_model(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *ref,
+				      const M2dOutcome *out, GError **error);
+
+/* m2d_replay_setup_recorded: all vCPUs start in host mode with paging off. */
+void m2d_replay_setup_recorded(M2dReplay *r);
+/* m2d_replay_setup_model: build host and guest; all vCPUs start in process 0. */
+bool m2d_replay_setup_model(M2dReplay *r, GError **error);

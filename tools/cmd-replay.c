@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `mmu2d replay TRACE`: drive a world from a trace; tables, JSON, database and figures. */
+#include "tools/cmd.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/base/error.h"
+#include "sim/base/json.h"
+#include "sim/replay/replay.h"
+#include "sim/report/plot.h"
+#include "sim/report/report.h"
+#include "sim/store/store.h"
+
+static struct {
+	char *machine, *mmu, *timing, *db, *plot, *final;
+	char **set;
+	gint vcpus;
+	gint64 seed;
+	gboolean no_check, no_plot, json, quiet, recover;
+} o;
+
+static gboolean check_given(const char *name, const char *value, gpointer data, GError **error)
+{
+	o.no_check = FALSE;
+	return TRUE;
+}
+
+static const GOptionEntry entries[] = {
+	{"machine", 'm', 0, G_OPTION_ARG_STRING, &o.machine,
+	 "Geometry and costs: a name of `mmu2d machines` or a file (generic)", "NAME|FILE"},
+	{"mmu", 0, 0, G_OPTION_ARG_STRING, &o.mmu,
+	 "recorded (the trace's own tables), native, npt or ept (guest model)", "MODE"},
+	{"timing", 't', 0, G_OPTION_ARG_STRING, &o.timing,
+	 "functional, blocking or overlapped (blocking)", "MODEL"},
+	{"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.set,
+	 "Replace one figure of the machine, or guest.KEY or host.KEY of the model", "KEY=VALUE"},
+	{"vcpus", 0, 0, G_OPTION_ARG_INT, &o.vcpus, "Fold the trace's vCPUs onto N", "N"},
+	{"seed", 0, 0, G_OPTION_ARG_INT64, &o.seed, "Seed of the guest model's layout (1)", "N"},
+	{"check", 0, G_OPTION_FLAG_NO_ARG, G_OPTION_ARG_CALLBACK, (gpointer)check_given,
+	 "Compare translations with recorded addresses (the default)", NULL},
+	{"no-check", 0, 0, G_OPTION_ARG_NONE, &o.no_check, "Do not compare", NULL},
+	{"final", 0, 0, G_OPTION_ARG_FILENAME, &o.final,
+	 "At the end compare all tables, A/D bits included, with this recorded state", "FILE"},
+	{"db", 0, 0, G_OPTION_ARG_FILENAME, &o.db, "Append the run to a database", "FILE"},
+	{"plot", 0, 0, G_OPTION_ARG_FILENAME, &o.plot,
+	 "Names of the figures start with BASE (the trace's name, in this folder)", "BASE"},
+	{"no-plot", 0, 0, G_OPTION_ARG_NONE, &o.no_plot, "Draw no figures", NULL},
+	{"recover", 0, 0, G_OPTION_ARG_NONE, &o.recover, "Use the good chunks of a damaged trace",
+	 NULL},
+	{"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "One JSON document; draws no figures", NULL},
+	{"quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress", NULL},
+	{NULL}};
+
+/* Index of @text in @names, or -1. */
+static int choose(const char *text, const char *const *names)
+{
+	for (int i = 0; names[i] != NULL; i++)
+		if (strcmp(text, names[i]) == 0)
+			return i;
+	return -1;
+}
+
+static bool apply_setting(const char *s, M2dMachine *machine, M2dReplayOptions *opt, GError **error)
+{
+	if (g_str_has_prefix(s, "guest."))
+		return m2d_guestos_config_set(&opt->guest, s, error);
+	if (g_str_has_prefix(s, "host."))
+		return m2d_hostmap_config_set(&opt->host, s, error);
+	return m2d_machine_set(machine, s, error);
+}
+
+static bool on_progress(uint64_t refs, uint64_t bytes, uint64_t total, void *data)
+{
+	m2d_progress_update(data, bytes);
+	return !m2d_interrupted();
+}
+
+static void add_config(const char *key, const char *value, void *data)
+{
+	m2d_result_config(data, key, value);
+}
+
+/* The full, resolved configuration: equal configurations give equal rows. */
+static void record_config(M2dResult *r, const M2dReplay *replay, const M2dReplayOptions *opt,
+			  const M2dMachine *machine)
+{
+	g_autofree char *vcpus = g_strdup_printf("%u", r->n_vcpus);
+
+	m2d_result_config(r, "replay.mmu", r->mmu);
+	m2d_result_config(r, "replay.timing", r->timing);
+	m2d_result_config(r, "replay.vcpus", vcpus);
+	m2d_result_config(r, "replay.compare", opt->compare ? "yes" : "no");
+	if (strcmp(r->mmu, "recorded") != 0) {
+		m2d_guestos_config_foreach(&opt->guest, add_config, r);
+		if (strcmp(r->mmu, "native") != 0)
+			m2d_hostmap_config_foreach(&opt->host, add_config, r);
+	}
+	m2d_machine_foreach(machine, add_config, r);
+}
+
+static char *sha256_of(const char *path, GError **error)
+{
+	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
+	g_autofree guchar *buf = g_malloc(1 << 16);
+	FILE *f;
+	size_t n;
+
+	if (strcmp(path, "-") == 0)
+		return NULL;
+	f = fopen(path, "rb");
+	if (f == NULL) {
+		m2d_error_from_errno(error, errno, "open", path);
+		return NULL;
+	}
+	while ((n = fread(buf, 1, 1 << 16, f)) > 0)
+		g_checksum_update(sum, buf, (gssize)n);
+	fclose(f);
+	return g_strdup(g_checksum_get_string(sum));
+}
+
+/* Name for figures: the trace's, without folder and suffix. */
+static char *plot_base(const char *trace)
+{
+	g_autofree char *name =
+		strcmp(trace, "-") == 0 ? g_strdup("replay") : g_path_get_basename(trace);
+	char *dot = strrchr(name, '.');
+
+	if (dot != NULL && dot != name)
+		*dot = '\0';
+	return g_steal_pointer(&name);
+}
+
+/* Figures are a by-product: without gnuplot the run is still good. */
+static int draw(const M2dResult *r, const char *trace)
+{
+	g_autofree char *base = o.plot != NULL ? g_strdup(o.plot) : plot_base(trace);
+	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+	M2dPlotRun run = {r, 0};
+	M2dPlot plot = {
+		.base = base,
+		.runs = &run,
+		.n_runs = 1,
+		.kinds = M2D_PLOT_ALL,
+		.formats = M2D_PLOT_SVG | M2D_PLOT_PNG,
+	};
+	GError *error = NULL;
+	bool ok;
+
+	if (strcmp(r->timing, "functional") == 0)
+		plot.kinds &= ~(unsigned)M2D_PLOT_CYCLES;
+	ok = m2d_plot_write(&plot, names, &error);
+	printf("\nfigures:");
+	for (guint i = 0; i < names->len; i++)
+		if (g_str_has_suffix(names->pdata[i], ".svg") ||
+		    g_str_has_suffix(names->pdata[i], ".png"))
+			printf(" %s", (const char *)names->pdata[i]);
+	printf("\n");
+	if (ok)
+		return 0;
+	if (o.plot != NULL || !g_error_matches(error, M2D_ERROR, M2D_ERROR_INPUT))
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	g_printerr("mmu2d replay: no figures: %s\n", error->message);
+	g_error_free(error);
+	return 0;
+}
+
+static int compare_final(M2dReplay *replay, M2dResult *r)
+{
+	M2dFinalDiff d;
+	GError *error = NULL;
+
+	if (!m2d_replay_final(replay, o.final, &d, &error))
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	if (d.missing_a + d.missing_d + d.extra_a + d.extra_d + d.other + d.absent != 0) {
+		g_autofree char *story = g_strdup_printf(
+			"final tables differ: A %" G_GUINT64_FORMAT " missing, %" G_GUINT64_FORMAT
+			" extra; D %" G_GUINT64_FORMAT " missing, %" G_GUINT64_FORMAT
+			" extra; other bits %" G_GUINT64_FORMAT "; pages absent %" G_GUINT64_FORMAT,
+			d.missing_a, d.extra_a, d.missing_d, d.extra_d, d.other, d.absent);
+
+		m2d_result_violation(r, "final-state", m2d_replay_refs(replay), 0, story);
+	}
+	if (!o.json)
+		printf("final tables: %" G_GUINT64_FORMAT " pages, %" G_GUINT64_FORMAT
+		       " present entries compared; A: %" G_GUINT64_FORMAT
+		       " missing, %" G_GUINT64_FORMAT " extra; D: %" G_GUINT64_FORMAT
+		       " missing, %" G_GUINT64_FORMAT " extra\n",
+		       d.pages, d.entries, d.missing_a, d.extra_a, d.missing_d, d.extra_d);
+	return 0;
+}
+
+static int finish(M2dReplay *replay, M2dResult *r, const char *trace)
+{
+	int status = o.final != NULL ? compare_final(replay, r) : 0;
+	GError *error = NULL;
+	int flushed;
+
+	if (status != 0)
+		return status;
+	if (o.db != NULL) {
+		r->trace_sha256 = sha256_of(trace, &error);
+		if (error != NULL || m2d_store_write(o.db, r, &error) < 0)
+			return m2d_cmd_fail(&m2d_cmd_replay, error);
+	}
+	if (o.json) {
+		g_autofree char *text = m2d_report_json(r);
+
+		fputs(text, stdout);
+	} else {
+		g_autofree char *text = m2d_report_text(r);
+
+		fputs(text, stdout);
+		if (!o.no_plot)
+			status = draw(r, trace);
+	}
+	flushed = m2d_cmd_finish_stdout(&m2d_cmd_replay);
+	if (status == 0)
+		status = flushed;
+	if (r->interrupted)
+		return 75;
+	return status == 0 && r->violations->len != 0 ? 1 : status;
+}
+
+static void report_damage(M2dTraceReader *reader, const char *trace)
+{
+	unsigned n;
+	const M2dTraceDamage *d = m2d_trace_reader_damage(reader, &n);
+
+	for (unsigned i = 0; i < n; i++)
+		g_printerr("mmu2d replay: %s: %s\n", trace, d[i].text);
+}
+
+static int replay_trace(const char *trace, const char *command_line)
+{
+	static const char *const modes[] = {"auto", "recorded", "native", "npt", "ept", NULL};
+	static const char *const timings[] = {"functional", "blocking", "overlapped", NULL};
+	int mode = o.mmu != NULL ? choose(o.mmu, modes) : 0;
+	int timing = o.timing != NULL ? choose(o.timing, timings) : M2D_TIMING_BLOCKING;
+	g_autoptr(M2dTraceReader) reader = NULL;
+	g_autoptr(M2dReplay) replay = NULL;
+	g_autoptr(M2dResult) result = NULL;
+	g_autoptr(M2dMachine) machine = NULL;
+	M2dReplayOptions opt;
+	GError *error = NULL;
+	uint64_t total = 0;
+
+	if (mode < 0)
+		return m2d_cmd_usage(&m2d_cmd_replay,
+				     "--mmu=%s: expected recorded, native, npt or ept", o.mmu);
+	if (timing < 0)
+		return m2d_cmd_usage(&m2d_cmd_replay,
+				     "--timing=%s: expected functional, blocking or overlapped",
+				     o.timing);
+	if (o.vcpus < 0 || o.vcpus > (gint)M2D_TRACE_MAX_VCPUS)
+		return m2d_cmd_usage(&m2d_cmd_replay, "--vcpus=%d: expected 1 to %u", o.vcpus,
+				     M2D_TRACE_MAX_VCPUS);
+	m2d_replay_options_init(&opt);
+	opt.mode = (M2dReplayMode)mode;
+	opt.timing = (M2dTimingModel)timing;
+	opt.vcpus = (unsigned)o.vcpus;
+	opt.compare = !o.no_check;
+	opt.guest.seed = opt.host.seed = (uint64_t)o.seed;
+	machine = m2d_machine_load(o.machine != NULL ? o.machine : "generic", &error);
+	if (machine == NULL)
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	for (char **s = o.set; s != NULL && *s != NULL; s++)
+		if (!apply_setting(*s, machine, &opt, &error))
+			return m2d_cmd_fail(&m2d_cmd_replay, error);
+	if (!m2d_machine_check(machine, &error))
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	reader = m2d_trace_reader_open(trace, o.recover ? M2D_TRACE_RECOVER : 0, &error);
+	if (reader == NULL)
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	m2d_trace_reader_bytes(reader, &total);
+	opt.progress = on_progress;
+	opt.progress_data = m2d_progress_new("replay", "bytes", total, o.quiet);
+	replay = m2d_replay_new(g_steal_pointer(&machine), m2d_trace_reader_info(reader), &opt,
+				&error);
+	if (replay != NULL)
+		result = m2d_replay_run(replay, reader, &error);
+	m2d_progress_free(opt.progress_data);
+	if (o.recover)
+		report_damage(reader, trace);
+	if (result == NULL)
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	result->trace = g_strdup(trace);
+	result->command_line = g_strdup(command_line);
+	result->seed = (uint64_t)o.seed;
+	record_config(result, replay, &opt, m2d_world_machine(m2d_replay_world(replay)));
+	return finish(replay, result, trace);
+}
+
+static int run(int argc, char **argv)
+{
+	g_autofree char *command_line = g_strjoinv(" ", argv);
+	int status = 0;
+
+	o.seed = 1;
+	if (!m2d_cmd_parse(&m2d_cmd_replay, "TRACE [OPTION...]",
+			   "Drive a simulated machine from a trace (mmu2d import makes one; - is "
+			   "stdin).\nA trace with page tables is replayed on them and each "
+			   "translation is compared\nwith the recorded address; others run on a "
+			   "guest model that maps on demand.\n\nExample:\n  mmu2d replay "
+			   "traces/s-linux-tdp-u.m2t --machine zen3 --db runs.db",
+			   &argc, &argv, &status))
+		return status;
+	if (argc != 2)
+		return m2d_cmd_usage(&m2d_cmd_replay, "expected one trace, found %d", argc - 1);
+	return replay_trace(argv[1], command_line);
+}
+
+const M2dCommand m2d_cmd_replay = {
+	.name = "replay",
+	.run = run,
+	.summary = "Drive a simulated machine from a trace",
+	.entries = entries,
+};
