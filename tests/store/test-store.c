@@ -5,6 +5,7 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -100,14 +101,20 @@ static void sql(const char *path, const char *text)
 	char *message = NULL;
 
 	ck_assert_int_eq(sqlite3_open(path, &db), SQLITE_OK);
+	sqlite3_exec(db, "PRAGMA synchronous = OFF", NULL, NULL, NULL);
 	sqlite3_exec(db, text, NULL, NULL, &message);
 	ck_assert_msg(message == NULL, "%s: %s", text, message);
 	ck_assert_int_eq(sqlite3_close(db), SQLITE_OK);
 }
 
-static void put_file(const char *path, const char *data, gssize n)
+static void put_file(const char *path, const char *data, size_t n)
 {
-	ck_assert(g_file_set_contents(path, data, n, NULL));
+	FILE *out = fopen(path, "we");
+
+	/* Not g_file_set_contents(), which waits for the disk. */
+	ck_assert_ptr_nonnull(out);
+	ck_assert_uint_eq(fwrite(data, 1, n, out), n);
+	ck_assert_int_eq(fclose(out), 0);
 }
 
 static void equal_results(const M2dResult *a, const M2dResult *b)
@@ -263,7 +270,7 @@ START_TEST(not_ours)
 	open_fails("fifo", 2, "not a regular file");
 	put_file("empty", "", 0);
 	open_fails("empty", 2, "empty file");
-	put_file("text", "hello, world\n", -1);
+	put_file("text", "hello, world\n", 13);
 	open_fails("text", 2, "offset 0: not a SQLite database");
 	put_file("short", header, 40);
 	open_fails("short", 2, "offset 40: truncated");
@@ -354,13 +361,17 @@ START_TEST(edited_values)
 		"UPDATE violations SET vcpu = 0 WHERE id = 1",
 	};
 
+	g_autofree char *data = NULL;
+	gsize n;
+
+	write_ok("good.db", 2, 1);
+	ck_assert(g_file_get_contents("good.db", &data, &n, NULL));
 	for (size_t i = 0; i < G_N_ELEMENTS(edits); i++) {
 		g_autoptr(M2dStore) store = NULL;
 		g_autoptr(M2dResult) r = NULL;
 		g_autoptr(GError) error = NULL;
 
-		g_unlink("r.db");
-		write_ok("r.db", 2, 1);
+		put_file("r.db", data, n);
 		sql("r.db", edits[i]);
 		store = m2d_store_open("r.db", &error);
 		ck_assert_ptr_nonnull(store);
@@ -401,16 +412,16 @@ START_TEST(damaged)
 	write_ok("good.db", 2, 1);
 	ck_assert(g_file_get_contents("good.db", &data, &n, NULL));
 	for (gsize cut = 0; cut < n; cut += 4096 - (cut % 8192 ? 0 : 96)) {
-		put_file("cut.db", data, (gssize)cut);
+		put_file("cut.db", data, cut);
 		ck_assert_msg(!read_all("cut.db"), "cut at %zu not noticed", cut);
 	}
-	for (unsigned i = 0; i < 400; i++) {
+	for (unsigned i = 0; i < 200; i++) {
 		gsize bit = (gsize)i * 2654435761u % (n * 8);
 		g_autoptr(M2dStore) store = NULL;
 		g_autoptr(M2dResult) r = NULL;
 
 		data[bit / 8] ^= (char)(1 << bit % 8);
-		put_file("flip.db", data, (gssize)n);
+		put_file("flip.db", data, n);
 		data[bit / 8] ^= (char)(1 << bit % 8);
 		if (!read_all("flip.db")) {
 			refused++;
@@ -421,7 +432,7 @@ START_TEST(damaged)
 		r = m2d_store_load(store, 1, NULL);
 		equal_results(want, r);
 	}
-	ck_assert_uint_gt(refused, 100);
+	ck_assert_uint_gt(refused, 50);
 }
 END_TEST
 
