@@ -51,11 +51,17 @@ class Frame(CliMixin, unittest.TestCase):
                     self.assertIn(option.rstrip("="), result.stdout)
 
     def test_help_shows_page(self):
-        for topic in commands() + ["mmu2d", "machine.5", "machine(5)"]:
+        topics = commands() + ["mmu2d"]
+        if shutil.which("man") or shutil.which("mandoc"):
+            topics += ["machine.5", "machine(5)"]
+        else:
+            self.assert_fails(run("help", "machine.5"), 2, "neither man nor mandoc",
+                              "mmu2d-machine.5")
+        for topic in topics:
             with self.subTest(topic=topic):
                 result = run("help", topic)
                 self.assert_status(result, 0)
-                self.assertGreater(len(result.stdout), 200)
+                self.assertGreater(len(result.stdout), 150)
         self.assert_fails(run("help", "machnies"), 2, "did you mean 'machines'?")
         self.assert_fails(run("help", "../../etc/passwd"), 2)
         self.assert_fails(run("help", ""), 2)
