@@ -98,6 +98,11 @@ void m2d_inflater_reset(M2dInflater *in)
 	in->used = 0;
 }
 
+bool m2d_section_intact(const M2dSectionEntry *entry, const uint8_t *stored)
+{
+	return (uint32_t)crc32(0, stored, entry->size) == entry->crc;
+}
+
 const char *m2d_inflater_section(M2dInflater *in, const M2dSectionEntry *entry,
 				 const uint8_t *stored, const uint8_t **raw)
 {
@@ -105,7 +110,7 @@ const char *m2d_inflater_section(M2dInflater *in, const M2dSectionEntry *entry,
 	int ret;
 
 	*raw = stored;
-	if ((uint32_t)crc32(0, stored, entry->size) != entry->crc)
+	if (!m2d_section_intact(entry, stored))
 		return "the checksum does not match";
 	if (entry->codec == M2D_CODEC_STORED)
 		return NULL;

@@ -25,6 +25,8 @@ typedef struct _M2dInflater M2dInflater;
 M2dInflater *m2d_inflater_new(void);
 void m2d_inflater_free(M2dInflater *inflater);
 
+/* m2d_section_intact: the checksum of @entry's bytes at @stored matches. */
+bool m2d_section_intact(const M2dSectionEntry *entry, const uint8_t *stored);
 /* m2d_inflater_reset: forget the sections handed out; their memory is reused. */
 void m2d_inflater_reset(M2dInflater *inflater);
 /**

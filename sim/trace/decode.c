@@ -73,9 +73,9 @@ static const char *section_error(M2dDecoder *d, unsigned kind, const char *what)
 	return d->message;
 }
 
-/* Unpack the sections whose bit is set in @wanted; others are not looked at. */
+/* Unpack the sections whose bit is set in @wanted; of others at most the checksum is checked. */
 static const char *unpack(M2dDecoder *d, const M2dChunkHeader *h, const uint8_t *body,
-			  uint32_t wanted, Section *section)
+			  uint32_t wanted, bool check_all, Section *section)
 {
 	static const uint8_t none[M2D_SECTION_SLACK];
 	uint32_t seen = 0;
@@ -89,8 +89,11 @@ static const char *unpack(M2dDecoder *d, const M2dChunkHeader *h, const uint8_t 
 		const char *what;
 
 		body += e->size;
-		if (e->kind >= 32 || (wanted & (1u << e->kind)) == 0)
+		if (e->kind >= 32 || (wanted & (1u << e->kind)) == 0) {
+			if (check_all && !m2d_section_intact(e, stored))
+				return section_error(d, e->kind, "the checksum does not match");
 			continue;
+		}
 		if (seen & (1u << e->kind))
 			return section_error(d, e->kind, "comes twice");
 		seen |= 1u << e->kind;
@@ -425,7 +428,7 @@ const char *m2d_decoder_chunk(M2dDecoder *d, const M2dChunkHeader *h, const uint
 		wanted = 1u << M2D_SEC_PAGE_TABLE | 1u << M2D_SEC_PAGE_DATA;
 	else if (counts != NULL)
 		wanted |= 1u << M2D_SEC_COUNTS;
-	what = unpack(d, h, body, wanted, section);
+	what = unpack(d, h, body, wanted, counts != NULL, section);
 	if (what != NULL)
 		return what;
 	batch->n_refs = batch->n_events = batch->n_segments = batch->n_pages = 0;
@@ -452,7 +455,7 @@ const char *m2d_decoder_single(M2dDecoder *d, const M2dChunkHeader *h, const uin
 			       M2dSectionKind kind, const uint8_t **raw, size_t *len)
 {
 	Section section[32];
-	const char *what = unpack(d, h, body, 1u << kind, section);
+	const char *what = unpack(d, h, body, 1u << kind, true, section);
 
 	*raw = section[kind].p;
 	*len = section[kind].len;

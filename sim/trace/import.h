@@ -21,15 +21,9 @@ typedef enum {
 	M2D_N_IMPORTS,
 } M2dImportFormat;
 
-/**
- * M2dImportProgress: called every few thousand records. @bytes of the file read, of @total (0:
- * unknown). Returns false to give up: the import fails with %M2D_ERROR_TRANSIENT.
- */
-typedef bool (*M2dImportProgress)(uint64_t bytes, uint64_t total, void *data);
-
 typedef struct {
-	M2dImportFormat format;     /* the one asked for or found */
-	M2dImportProgress progress; /* may be NULL */
+	M2dImportFormat format;    /* the one asked for or found */
+	M2dTraceProgress progress; /* may be NULL */
 	void *progress_data;
 
 	/* Filled by m2d_import(). */

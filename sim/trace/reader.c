@@ -72,6 +72,11 @@ const uint32_t *m2d_trace_reader_counts(const M2dTraceReader *r)
 	return r->counts;
 }
 
+uint64_t m2d_trace_reader_skipped(const M2dTraceReader *r)
+{
+	return m2d_decoder_skipped(r->decoder);
+}
+
 const M2dTraceDamage *m2d_trace_reader_damage(const M2dTraceReader *r, unsigned *n)
 {
 	*n = r->damage->len;
@@ -186,18 +191,26 @@ static int take_end(M2dTraceReader *r, const M2dChunkHeader *h, GError **error)
 /* Check where chunk @h stands in the file. NULL: fine. */
 static const char *check_order(M2dTraceReader *r, const M2dChunkHeader *h)
 {
+	uint64_t at = m2d_source_offset(r->source);
+	const char *what;
+
 	if (r->resumed) {
 		r->next_ref = h->first_ref;
 		r->next_sequence = h->sequence;
 		r->resumed = false;
 	}
-	if (h->first_ref == r->next_ref && h->sequence == r->next_sequence)
-		return NULL;
 	if (h->first_ref < r->next_ref || h->sequence < r->next_sequence)
 		return "it repeats an earlier part of the trace";
+	if (h->first_ref != r->next_ref || h->sequence != r->next_sequence)
+		what = "chunks before it are missing";
+	else if (h->sequence < r->index->len &&
+		 g_array_index(r->index, M2dIndexEntry, h->sequence).offset != at)
+		what = "the index has it at another place";
+	else
+		return NULL;
 	if ((r->flags & M2D_TRACE_RECOVER) == 0)
-		return "chunks before it are missing";
-	m2d_reader_add_damage(r, m2d_source_offset(r->source), g_strdup("chunks are missing here"));
+		return what;
+	m2d_reader_add_damage(r, at, g_strdup(what));
 	return NULL;
 }
 

@@ -49,6 +49,12 @@ typedef struct {
 	unsigned n_meta;
 } M2dTraceInfo;
 
+/**
+ * M2dTraceProgress: called now and then by long work. @done of @total units (0: unknown).
+ * Returns false to give up: the work fails with %M2D_ERROR_TRANSIENT and leaves no output.
+ */
+typedef bool (*M2dTraceProgress)(uint64_t done, uint64_t total, void *data);
+
 /* m2d_batch_clear: free what the batch's arrays hold and make it empty; the struct is the caller's.
  * A batch starts as all zero. */
 void m2d_batch_clear(M2dBatch *batch);
@@ -98,7 +104,7 @@ void m2d_trace_writer_abort(M2dTraceWriter *writer);
 typedef struct _M2dTraceReader M2dTraceReader;
 
 #define M2D_TRACE_RECOVER (1u << 0) /* skip damaged parts and list them; see ..._damage() */
-#define M2D_TRACE_COUNTS  (1u << 1) /* decode n too; see m2d_trace_reader_counts() */
+#define M2D_TRACE_COUNTS  (1u << 1) /* decode n too, check every byte; see ..._counts() */
 
 /* A part of the file that could not be used. */
 typedef struct {
@@ -135,6 +141,9 @@ gboolean m2d_trace_reader_seek(M2dTraceReader *reader, uint64_t ref, GError **er
 
 /* m2d_trace_reader_counts: n of each reference of the last batch; NULL without M2D_TRACE_COUNTS. */
 const uint32_t *m2d_trace_reader_counts(const M2dTraceReader *reader);
+
+/* m2d_trace_reader_skipped: records of unknown kinds passed over so far. */
+uint64_t m2d_trace_reader_skipped(const M2dTraceReader *reader);
 
 /* m2d_trace_reader_damage: what was skipped so far; the array is the reader's. */
 const M2dTraceDamage *m2d_trace_reader_damage(const M2dTraceReader *reader, unsigned *n);
