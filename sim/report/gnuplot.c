@@ -43,7 +43,8 @@ bool m2d_gnuplot_run(const char *dir, const char *script, GError **error)
 			  NULL, NULL, &output, &status, &local)) {
 		bool missing = g_error_matches(local, G_SPAWN_ERROR, G_SPAWN_ERROR_NOENT);
 
-		g_set_error(error, M2D_ERROR, M2D_ERROR_IO, "cannot run gnuplot: %s",
+		g_set_error(error, M2D_ERROR, missing ? M2D_ERROR_INPUT : M2D_ERROR_IO,
+			    "cannot run gnuplot: %s",
 			    missing ? "it is not installed (Debian: apt install gnuplot-nox)"
 				    : local->message);
 		return false;

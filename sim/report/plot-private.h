@@ -59,7 +59,7 @@ const char *m2d_plot_colour(unsigned i);
 
 /**
  * m2d_gnuplot_run: run gnuplot on @script in the folder @dir.
- * Start-up files of the user are not read. False with @error if gnuplot is missing (IO), was
- * killed (TRANSIENT) or failed.
+ * Start-up files of the user are not read. False with @error if gnuplot is missing (INPUT), was
+ * killed (TRANSIENT) or failed (IO).
  */
 bool m2d_gnuplot_run(const char *dir, const char *script, GError **error);

@@ -48,7 +48,7 @@ typedef struct {
  * @names: the path of each file written is added here, to g_free()
  * Files are made in a temporary folder beside their final place and renamed when all of a figure's
  * are complete. If gnuplot is missing or fails, the numbers and the scripts are still written and
- * named, and false is returned with @error. A run without data (no cycles under functional timing,
- * no walk) gives a figure that says so.
+ * named, and false is returned with @error (INPUT if it is missing). A run without data (no cycles
+ * under functional timing, no walk) gives a figure that says so.
  */
 bool m2d_plot_write(const M2dPlot *plot, GPtrArray *names, GError **error);

@@ -17,7 +17,7 @@ typedef struct _M2dStore M2dStore;
  * A missing database is made under a temporary name in the same directory and renamed; an
  * existing one is extended in one transaction. After a failure the old database is as it was, and
  * no new file is left. Wall-clock times are not stored: equal runs give equal bytes.
- * Returns the id of the run (1 or more), or 0 with @error: INPUT or IO if @path is not a database
+ * Returns the id of the run (1 or more), or -1 with @error: INPUT or IO if @path is not a database
  * of this program and version or cannot be written, TRANSIENT if it is locked by another process
  * for 3 seconds or the disk is full.
  */

@@ -65,7 +65,7 @@ static int64_t write_run(M2dStore *store, const M2dResult *r, GError **error)
 				    text(r->machine), text(r->mmu), text(r->timing),
 				    (int64_t)r->seed, (int64_t)r->n_vcpus, (int64_t)r->total.c.refs,
 				    (int64_t)m2d_stats_cycles(&r->total), (int64_t)r->interrupted))
-		return 0;
+		return -1;
 	return sqlite3_last_insert_rowid(store->db);
 }
 
@@ -222,18 +222,18 @@ static bool write_digest(M2dStore *store, int64_t run, GError **error)
 	return stmt != NULL && insert(store, stmt, error, "ti", digest, run);
 }
 
-/* Inside a transaction: all rows of one run. Returns its id, or 0 with @error. */
+/* Inside a transaction: all rows of one run. Returns its id, or -1 with @error. */
 static int64_t write_all(M2dStore *store, const M2dResult *r, GError **error)
 {
 	int64_t run;
 
 	if (!write_counter_kinds(store, error))
-		return 0;
+		return -1;
 	run = write_run(store, r, error);
-	if (run == 0 || !write_config(store, run, r, error) || !write_vcpus(store, run, r, error) ||
+	if (run < 0 || !write_config(store, run, r, error) || !write_vcpus(store, run, r, error) ||
 	    !write_samples(store, run, r, error) || !write_violations(store, run, r, error) ||
 	    !write_digest(store, run, error))
-		return 0;
+		return -1;
 	return run;
 }
 
@@ -243,15 +243,15 @@ static int64_t append(const char *path, const M2dResult *r, GError **error)
 	int64_t run;
 
 	if (!m2d_store_check_file(path, error))
-		return 0;
+		return -1;
 	store = m2d_store_connect(path, path, SQLITE_OPEN_READWRITE, error);
 	if (store == NULL || !m2d_store_exec(store, "BEGIN IMMEDIATE", error))
-		return 0;
-	run = m2d_store_check_schema(store, error) ? write_all(store, r, error) : 0;
-	if (run != 0 && m2d_store_exec(store, "COMMIT", error))
+		return -1;
+	run = m2d_store_check_schema(store, error) ? write_all(store, r, error) : -1;
+	if (run > 0 && m2d_store_exec(store, "COMMIT", error))
 		return run;
 	sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-	return 0;
+	return -1;
 }
 
 /*
@@ -288,10 +288,10 @@ static int64_t fill_new(const char *temporary, const char *path, const M2dResult
 	if (store == NULL || !m2d_store_exec(store, setup, error) ||
 	    !m2d_store_exec(store, "BEGIN EXCLUSIVE", error) ||
 	    !m2d_store_exec(store, m2d_store_schema, error))
-		return 0;
+		return -1;
 	run = write_all(store, r, error);
-	if (run == 0 || !m2d_store_exec(store, "COMMIT", error))
-		return 0;
+	if (run < 0 || !m2d_store_exec(store, "COMMIT", error))
+		return -1;
 	return run;
 }
 
@@ -304,14 +304,14 @@ static int64_t create(const char *path, const M2dResult *r, bool *lost, GError *
 	*lost = false;
 	if (fd < 0) {
 		m2d_error_from_errno(error, errno, "create", path);
-		return 0;
+		return -1;
 	}
 	close(fd);
 	run = fill_new(temporary, path, r, error);
-	if (run != 0 && publish(temporary, path, lost, error))
+	if (run > 0 && publish(temporary, path, lost, error))
 		return run;
 	g_unlink(temporary);
-	return 0;
+	return -1;
 }
 
 int64_t m2d_store_write(const char *path, const M2dResult *result, GError **error)
@@ -319,11 +319,11 @@ int64_t m2d_store_write(const char *path, const M2dResult *result, GError **erro
 	bool lost = false;
 	int64_t run;
 
-	g_return_val_if_fail(path != NULL && result != NULL, 0);
+	g_return_val_if_fail(path != NULL && result != NULL, -1);
 	if (path[0] == '\0') {
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
 			    "empty name, expected that of a database");
-		return 0;
+		return -1;
 	}
 	if (access(path, F_OK) != 0 && errno == ENOENT) {
 		run = create(path, result, &lost, error);

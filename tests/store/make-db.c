@@ -16,7 +16,7 @@ static int append(const char *path, const M2dResult *r)
 {
 	g_autoptr(GError) error = NULL;
 
-	if (m2d_store_write(path, r, &error) != 0)
+	if (m2d_store_write(path, r, &error) > 0)
 		return 0;
 	fprintf(stderr, "%s\n", error->message);
 	return m2d_error_exit_status(error);
