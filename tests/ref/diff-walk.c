@@ -231,8 +231,7 @@ static bool run_epoch(Run *run, uint64_t epoch, unsigned cases)
 			if (choice < 8)
 				access.kind = (M2dAccKind)m2d_rng_below(&pool->rng, 3);
 		} else if (choice < 26 && r->n_steps > 0 && r->out.kind != M2D_OUT_OK) {
-			/* What was read last is mostly what stopped the walk. */
-			pool_repair(pool, &r->step[r->n_steps - 1]);
+			pool_repair(pool, pool_culprit(pool, r));
 		} else if (choice < 28) {
 			access.user = !access.user;
 		} else {

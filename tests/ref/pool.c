@@ -273,6 +273,12 @@ static uint64_t large_frame(Pool *pool, bool nested, unsigned shift, unsigned wi
 	return width > shift ? bits(pool, width - 1, shift) : 0;
 }
 
+/* How often a right is given: nested walks need many entries, repeated ones many times. */
+static unsigned often(const Pool *pool, bool nested)
+{
+	return nested ? 1014 : pool->strict ? 1000 : 930;
+}
+
 static uint64_t random_pte(Pool *pool, bool nested, bool pae, unsigned level, unsigned index)
 {
 	unsigned width = nested ? pool->host_bits : pool->guest_bits;
@@ -282,13 +288,13 @@ static uint64_t random_pte(Pool *pool, bool nested, bool pae, unsigned level, un
 	if (pool_chance(pool, nested ? 6 : 20))
 		return bits(pool, 63, 1);
 	e |= 1;
-	if (pool_chance(pool, nested ? 1012 : 930))
+	if (pool_chance(pool, often(pool, nested)))
 		e |= 2;
-	if (pool_chance(pool, nested ? 1016 : 930))
+	if (pool_chance(pool, often(pool, nested)))
 		e |= 4;
 	if (pae)
 		e &= M2D_BITS(51, 0);
-	if (pool_chance(pool, nested ? 40 : 100))
+	if (pool_chance(pool, nested || pool->strict ? 40 : 100))
 		e |= M2D_BIT(63);
 	if (pool_chance(pool, level >= 4 ? 6 : level == 1 ? 512 : 220))
 		e |= M2D_BIT(7);
@@ -333,9 +339,9 @@ static uint32_t random_pte32(Pool *pool, bool nested, unsigned level, unsigned i
 	if (pool_chance(pool, nested ? 6 : 20))
 		return (uint32_t)bits(pool, 31, 1);
 	e |= 1;
-	if (pool_chance(pool, nested ? 1012 : 930))
+	if (pool_chance(pool, often(pool, nested)))
 		e |= 2;
-	if (pool_chance(pool, nested ? 1016 : 930))
+	if (pool_chance(pool, often(pool, nested)))
 		e |= 4;
 	if (pool_chance(pool, level == 1 ? 512 : 260))
 		e |= M2D_BIT(7);
@@ -489,6 +495,20 @@ void pool_mutate(Pool *pool, const RefStep *step)
 		break;
 	}
 	pool_write(pool, step->pa, step->size, step->size == 4 ? (uint32_t)e : e);
+}
+
+const RefStep *pool_culprit(Pool *pool, const RefResult *result)
+{
+	unsigned n = result->n_steps;
+	const RefStep *last = &result->step[n - 1];
+
+	/* What was read last stopped the walk, unless a right was missing further up. Where nothing
+	 * lies another entry led there. */
+	if (pool_chance(pool, 400))
+		last = &result->step[n - 1 - m2d_rng_below(&pool->rng, MIN(n, 6))];
+	for (unsigned i = 0; i < 8 && frame_of(pool, last->pa) < 0; i++)
+		last = &result->step[n - 1 - m2d_rng_below(&pool->rng, MIN(n, 6))];
+	return last;
 }
 
 void pool_repair(Pool *pool, const RefStep *step)

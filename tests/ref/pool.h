@@ -62,6 +62,8 @@ void pool_fill(Pool *pool, unsigned guest_bits, unsigned host_bits);
 void pool_write(Pool *pool, uint64_t pa, unsigned size, uint64_t value);
 /* pool_mutate: change the entry that @step read in some small or large way. */
 void pool_mutate(Pool *pool, const RefStep *step);
+/* pool_culprit: the step (of at least one) to repair for the walk to get further. */
+const RefStep *pool_culprit(Pool *pool, const RefResult *result);
 /* pool_repair: replace the entry that @step read by a fresh one, most likely a good one. */
 void pool_repair(Pool *pool, const RefStep *step);
 /* pool_same_word: is the 8-byte word around @pa equal in both memories? */
