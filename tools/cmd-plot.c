@@ -32,7 +32,7 @@ static int run_plot(int argc, char **argv);
 const M2dCommand m2d_cmd_plot = {
 	.name = "plot",
 	.run = run_plot,
-	.summary = "Draw cycles by cause, references per walk and TLB miss ratios",
+	.summary = "draw cycles by cause, references per walk and TLB miss ratios",
 	.entries = entries,
 };
 

@@ -89,12 +89,19 @@ static void place_close(Place *place)
 	g_free(place->temporary);
 }
 
+/* Where @file will stand; "x" rather than "./x". */
+static char *final_path(const Place *place, const char *file)
+{
+	return strcmp(place->folder, ".") == 0 ? g_strdup(file)
+					       : g_build_filename(place->folder, file, NULL);
+}
+
 static bool write_text(const Place *place, const char *name, const char *suffix,
 		       const GString *text, GError **error)
 {
 	g_autofree char *file = g_strconcat(name, suffix, NULL);
 	g_autofree char *path = g_build_filename(place->temporary, file, NULL);
-	g_autofree char *final = g_build_filename(place->folder, file, NULL);
+	g_autofree char *final = final_path(place, file);
 	FILE *out = fopen(path, "we");
 	int errnum = 0;
 
@@ -123,6 +130,7 @@ static bool check_picture(const Place *place, const char *name, const char *suff
 	g_autofree char *file = g_strconcat(name, suffix, NULL);
 	g_autofree char *path = g_build_filename(place->temporary, file, NULL);
 	g_autofree char *data = NULL;
+	g_autofree char *final = final_path(place, file);
 	struct statvfs fs;
 	gsize size = 0;
 	bool full;
@@ -135,8 +143,7 @@ static bool check_picture(const Place *place, const char *name, const char *suff
 	}
 	full = statvfs(place->folder, &fs) == 0 && fs.f_bavail * fs.f_frsize < (1 << 20);
 	g_set_error(error, M2D_ERROR, full ? M2D_ERROR_TRANSIENT : M2D_ERROR_IO,
-		    "%s/%s: gnuplot did not complete it%s", place->folder, file,
-		    full ? ": disk full" : "");
+		    "%s: gnuplot did not complete it%s", final, full ? ": disk full" : "");
 	return false;
 }
 
@@ -145,10 +152,7 @@ static bool publish(const Place *place, const char *name, const char *suffix, GP
 {
 	g_autofree char *file = g_strconcat(name, suffix, NULL);
 	g_autofree char *path = g_build_filename(place->temporary, file, NULL);
-	/* "./x" reads better as "x". */
-	g_autofree char *final = strcmp(place->folder, ".") == 0
-					 ? g_strdup(file)
-					 : g_build_filename(place->folder, file, NULL);
+	g_autofree char *final = final_path(place, file);
 
 	if (g_rename(path, final) != 0) {
 		m2d_error_from_errno(error, errno, "create", final);
