@@ -9,7 +9,7 @@
 
 #include "sim/base/bits.h"
 
-/* Up to this many intervals a line has a mark at each. */
+/* Up to this many intervals the marks stand out; with more they only show lone points. */
 #define MAX_MARKED 40
 
 static const struct {
@@ -110,11 +110,10 @@ static void panel(M2dFigure *f, unsigned i, const Extent *x, double unit)
 
 		g_string_append_printf(f->gp,
 				       "%sdata using ($1 == %u ? ($2 + $3) / 2 / %.0f : NaN):%u "
-				       "skip 1 with %s linecolor rgb '%s' linewidth 1.5 ",
+				       "skip 1 with linespoints pointtype 7 pointsize %s linecolor "
+				       "rgb '%s' linewidth 1.5 ",
 				       k == 0 ? "" : ", \\\n\t\t", k + 1, unit, 4 + i,
-				       x->n <= MAX_MARKED ? "linespoints pointtype 7 pointsize 0.4"
-							  : "lines",
-				       m2d_plot_colour(k));
+				       x->n <= MAX_MARKED ? "0.4" : "0.2", m2d_plot_colour(k));
 		if (i == 0 && p->n_runs > 1) {
 			g_string_append(f->gp, "title ");
 			m2d_plot_quote(f->gp, legend);

@@ -120,7 +120,7 @@ static void cycles(GString *s, const M2dResult *r)
 		g_string_append_printf(s, "  %-16s", m2d_class_name(class));
 		put_number(s, 22, sum);
 		put_ratio(s, 9, 2, (double)sum, (double)total, 100, "%");
-		put_ratio(s, 10, 3, (double)sum, refs, 1, "");
+		put_ratio(s, 10, 4, (double)sum, refs, 1, "");
 		g_string_append_c(s, '\n');
 		for (unsigned i = 0; i < M2D_N_CAUSES; i++) {
 			/* A class of one cause of the same name needs no second line. */
@@ -130,14 +130,14 @@ static void cycles(GString *s, const M2dResult *r)
 			g_string_append_printf(s, "    %-14s", m2d_cause_name(i));
 			put_number(s, 22, r->total.cycles[i]);
 			put_ratio(s, 9, 2, (double)r->total.cycles[i], (double)total, 100, "%");
-			put_ratio(s, 10, 3, (double)r->total.cycles[i], refs, 1, "");
+			put_ratio(s, 10, 4, (double)r->total.cycles[i], refs, 1, "");
 			g_string_append_c(s, '\n');
 		}
 	}
 	g_string_append(s, "  total           ");
 	put_number(s, 22, total);
 	put_ratio(s, 9, 2, 1, 1, 100, "%");
-	put_ratio(s, 10, 3, (double)total, refs, 1, "");
+	put_ratio(s, 10, 4, (double)total, refs, 1, "");
 	g_string_append_c(s, '\n');
 }
 

@@ -67,10 +67,10 @@ START_TEST(by_hand)
 	contains(text, "Trace       a?b?[1m.m2t\n");
 	contains(text, "Machine     generic, mmu npt, timing blocking, 1 vCPU, seed 0\n");
 	contains(text, "References  1,000,000 in 2.00 s, 0.5 M/s\n");
-	contains(text, "  base                           500,000   25.00%     0.500\n");
-	contains(text, "  walk                         1,500,000   75.00%     1.500\n"
-		       "    fetch_guest                1,500,000   75.00%     1.500\n"
-		       "  total                        2,000,000  100.00%     2.000\n");
+	contains(text, "  base                           500,000   25.00%    0.5000\n");
+	contains(text, "  walk                         1,500,000   75.00%    1.5000\n"
+		       "    fetch_guest                1,500,000   75.00%    1.5000\n"
+		       "  total                        2,000,000  100.00%    2.0000\n");
 	contains(text, "  L1 data                    900,000             100,000"
 		       "     10.000%        100.000\n");
 	ck_assert_ptr_null(strstr(text, "  L2  "));
