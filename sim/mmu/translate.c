@@ -270,6 +270,13 @@ M2dOutcomeKind m2d_mmu_access(M2dMmu *mmu, const M2dAccess *a, M2dOutcome *out)
 
 	g_assert(a->size >= 1 && a->size <= M2D_PAGE_SIZE);
 	*out = (M2dOutcome){0};
+	/* The canonical check covers the whole access and comes before any walk. */
+	if (m2d_unlikely((first ^ last) >> M2D_PAGE_SHIFT != 0) &&
+	    mmu->s->fmt.mode != M2D_PAGING_NONE && !m2d_guest_canonical(&mmu->s->fmt, last)) {
+		out->kind = M2D_OUT_GP;
+		count_fault(mmu, out);
+		return out->kind;
+	}
 	if (m2d_mmu_translate(mmu, first, a->kind, user, a->implicit, out) != M2D_OUT_OK)
 		return out->kind;
 	if (m2d_unlikely((first ^ last) >> M2D_PAGE_SHIFT != 0)) {
