@@ -649,6 +649,19 @@ void pool_access(Pool *pool, const M2dRegs *regs, M2dAccess *access)
 		access->size = 1 + (uint32_t)m2d_rng_below(&pool->rng, 4096);
 		gva |= bits(pool, 11, 3);
 	}
+	if (pool_chance(pool, 10)) {
+		/* Just below where addresses stop being canonical, start again or wrap. */
+		unsigned width = !(regs->efer & M2D_EFER_LMA) ? 33
+				 : (regs->cr4 & M2D_CR4_LA57) ? 57
+							      : 48;
+		uint64_t edge = UINT64_C(1) << (width - 1);
+
+		if (width != 33 && pool_chance(pool, 600))
+			edge = pool_chance(pool, 512) ? 0 - edge : 0;
+		gva = edge - 1 - m2d_rng_below(&pool->rng, 2 * access->size);
+		if (width == 33)
+			gva = (uint32_t)gva;
+	}
 	access->gva.v = gva;
 }
 
