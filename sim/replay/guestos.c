@@ -303,7 +303,9 @@ bool m2d_guestos_find(const M2dGuestos *os, uint64_t process, M2dGva gva, M2dGpa
 	if (os->host != NULL)
 		tables.locate = locate_backed;
 	if (process >= M2D_GUESTOS_PROCESSES || os->roots[process] == 0 ||
-	    !is_canonical(os, gva.v) || !m2d_tables_find(&tables, os->roots[process], gva.v, &page))
+	    !is_canonical(os, gva.v) ||
+	    !m2d_tables_find(&tables, is_kernel(os, gva.v) ? os->kernel_root : os->roots[process],
+			     gva.v, &page))
 		return false;
 	*gpa = M2D_GPA(page.pa);
 	*size = page.size;

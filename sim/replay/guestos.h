@@ -85,6 +85,8 @@ M2dGuestosFault m2d_guestos_fault(M2dGuestos *os, uint64_t process, M2dGva gva, 
 /**
  * m2d_guestos_find: what the tables of @process say about @gva, without mapping anything.
  * @gpa: guest-physical address; natively the physical address. False if not mapped.
+ * A kernel page counts as mapped once it is for any process: hardware may use its global entry
+ * before @process has faulted on it.
  */
 bool m2d_guestos_find(const M2dGuestos *os, uint64_t process, M2dGva gva, M2dGpa *gpa,
 		      M2dPageSize *size);

@@ -22,6 +22,13 @@ static M2dWorld *world_make(M2dVendor vendor, unsigned maxphyaddr)
 	return m2d_world_new(machine, UINT64_C(8) << 30, NULL);
 }
 
+/* An assertion that costs nothing while it holds: these run for every entry of every walk. */
+#define EXPECT_EQ(a, b)                                                                            \
+	do {                                                                                       \
+		if ((uint64_t)(a) != (uint64_t)(b))                                                \
+			ck_abort_msg("%s is not %s", #a, #b);                                      \
+	} while (0)
+
 /* Walk nested tables from the M2dNested alone; false if @gpa is not mapped. */
 static bool walk_nested(const M2dSpace *space, const M2dNested *n, uint64_t gpa, uint64_t *hpa,
 			unsigned *leaf_level)
@@ -37,19 +44,19 @@ static bool walk_nested(const M2dSpace *space, const M2dNested *n, uint64_t gpa,
 
 		if ((e & 7) == 0)
 			return false;
-		ck_assert_uint_eq(e & 7, 7);     /* P, R/W, U/S; or R, W, X */
-		ck_assert_uint_eq(e & 0xf00, 0); /* neither accessed nor dirty nor global */
-		ck_assert_uint_eq(e >> 52, 0);
-		ck_assert_uint_eq(e >> 7 & 1, leaf && level > 1);
+		EXPECT_EQ(e & 7, 7);     /* P, R/W, U/S; or R, W, X */
+		EXPECT_EQ(e & 0xf00, 0); /* neither accessed nor dirty nor global */
+		EXPECT_EQ(e >> 52, 0);
+		EXPECT_EQ(e >> 7 & 1, leaf && level > 1);
 		if (ept) /* memory type: write-back in a leaf, reserved in a table entry */
-			ck_assert_uint_eq(e >> 3 & 0xf, leaf ? 6 : 0);
+			EXPECT_EQ(e >> 3 & 0xf, leaf ? 6 : 0);
 		else
-			ck_assert_uint_eq(e & 0x78, 0);
+			EXPECT_EQ(e & 0x78, 0);
 		table = e & UINT64_C(0xffffffffff000);
 		if (leaf) {
-			ck_assert_uint_le(level, 3);
+			EXPECT_EQ(level <= 3, true);
 			/* Address bits below the page size are reserved. */
-			ck_assert_uint_eq(table & ((UINT64_C(1) << shift) - 1), 0);
+			EXPECT_EQ(table & ((UINT64_C(1) << shift) - 1), 0);
 			*hpa = table | (gpa & ((UINT64_C(1) << shift) - 1));
 			*leaf_level = level;
 			return true;
@@ -94,20 +101,20 @@ static bool walk_guest(const Dimension *d, const M2dRegs *r, uint64_t gva, uint6
 		if ((e & 1) == 0)
 			return false;
 		if (!lma && pae && level == 3) {
-			ck_assert_uint_eq(e & 0xffe, 0); /* a PDPTE knows no rights */
+			EXPECT_EQ(e & 0xffe, 0); /* a PDPTE knows no rights */
 		} else {
-			ck_assert_uint_eq(e & 2, 2);
+			EXPECT_EQ(e & 2, 2);
 			*user = *user && (e & 4) != 0;
-			ck_assert_uint_eq(e & 0x78, 0); /* no PWT, PCD, A, D */
+			EXPECT_EQ(e & 0x78, 0); /* no PWT, PCD, A, D */
 		}
-		ck_assert_uint_eq(e >> 52, 0);
-		ck_assert_uint_eq(e >> 7 & 1, leaf && level > 1);
+		EXPECT_EQ(e >> 52, 0);
+		EXPECT_EQ(e >> 7 & 1, leaf && level > 1);
 		if (!leaf)
-			ck_assert_uint_eq(e & 0x100, 0);
+			EXPECT_EQ(e & 0x100, 0);
 		*global = (e & 0x100) != 0;
 		table = e & UINT64_C(0xffffffffff000);
 		if (leaf) {
-			ck_assert_uint_eq(table & ((UINT64_C(1) << shift) - 1), 0);
+			EXPECT_EQ(table & ((UINT64_C(1) << shift) - 1), 0);
 			*gpa = table | (gva & ((UINT64_C(1) << shift) - 1));
 			*leaf_level = level;
 			return true;
@@ -209,7 +216,8 @@ START_TEST(test_walks)
 	m2d_rng_seed(&rng, (uint64_t)_i);
 	for (unsigned step = 0; step < 1500; step++) {
 		uint64_t p = m2d_rng_below(&rng, 3);
-		bool kernel = m2d_rng_below(&rng, 4) == 0, user = false, global = false, before;
+		bool kernel = m2d_rng_below(&rng, 4) == 0, user = false, global = false, before,
+		     found;
 		uint64_t gva = kernel ? random_kernel(&rng, &gc) : random_user(&rng, &gc);
 		uint64_t gpa, hpa;
 		M2dGpa model_gpa;
@@ -219,7 +227,9 @@ START_TEST(test_walks)
 		unsigned level;
 
 		before = walk_guest(&d, &regs[p], gva, &gpa, &level, &user, &global);
-		ck_assert(before == m2d_guestos_find(os, p * 100, M2D_GVA(gva), &model_gpa, &size));
+		found = m2d_guestos_find(os, p * 100, M2D_GVA(gva), &model_gpa, &size);
+		/* A kernel page may be mapped for another process only. */
+		ck_assert(before == found || (kernel && found));
 		/* Looking made nothing. */
 		ck_assert_uint_eq(m2d_world_arena(world)->used, used);
 		ck_assert_uint_eq(m2d_guestos_fault(os, p * 100, M2D_GVA(gva), !kernel),
