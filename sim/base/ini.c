@@ -41,6 +41,7 @@ static bool fail(const M2dIniReader *r, unsigned column, GError **error, const c
 static char *read_all(const char *path, size_t *len, GError **error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t room = 8192;
 	char *buf;
 	ssize_t n = 0;
 
@@ -48,10 +49,13 @@ static char *read_all(const char *path, size_t *len, GError **error)
 		m2d_error_from_errno(error, errno, "open", path);
 		return NULL;
 	}
-	buf = g_malloc(M2D_INI_MAX_BYTES + 2);
+	buf = g_malloc(room);
 	*len = 0;
 	while (*len <= M2D_INI_MAX_BYTES) {
-		n = read(fd, buf + *len, M2D_INI_MAX_BYTES + 1 - *len);
+		/* One byte stays for the NUL. */
+		if (*len + 1 == room)
+			buf = g_realloc(buf, room *= 2);
+		n = read(fd, buf + *len, room - *len - 1);
 		if (n <= 0)
 			break;
 		*len += (size_t)n;
