@@ -79,7 +79,7 @@ START_TEST(test_undo_log)
 	for (unsigned step = 0; step < 20000; step++) {
 		uint64_t what = m2d_rng_below(&rng, 1000);
 
-		if (what < 20 && arena->used < RESERVE / 2) {
+		if (what < 20 && arena->used < RESERVE / 8) {
 			uint64_t align = UINT64_C(8) << m2d_rng_below(&rng, 10);
 			uint64_t bytes = 1 + m2d_rng_below(&rng, 300), before = arena->used;
 			uint8_t *p = m2d_arena_alloc(arena, bytes, align);
