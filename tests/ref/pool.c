@@ -537,6 +537,8 @@ void pool_regs(Pool *pool, M2dRegs *regs)
 		cr4 |= M2D_CR4_PSE;
 	if (pool_chance(pool, 850))
 		regs->efer |= M2D_EFER_NXE;
+	if (pool->mode->vendor == AMD && pool_chance(pool, 300))
+		regs->efer |= M2D_EFER_TCE;
 	if (format >= FORMAT_PAE)
 		cr4 |= M2D_CR4_PAE;
 	if (format == FORMAT_LONG5) {

@@ -100,6 +100,8 @@ typedef struct {
 	RefCpu cpu;
 	RefResult res;
 	bool in_guest;
+	bool two; /* two address spaces with PCIDs take turns */
+	uint64_t other_cr3;
 	uint64_t page[PAGES];
 	Deed last_deed;
 	uint64_t n_deed[N_DO], n_served[3], n_kind[M2D_OUT_PML_FULL + 1];
@@ -109,6 +111,8 @@ typedef struct {
 /* Pages and rights that a change concerns. */
 typedef struct {
 	unsigned pages; /* bit for each of run->page */
+	bool here;      /* in the address space in force */
+	bool other;     /* in the other one */
 	bool upper;     /* the entry points at a table for one of them */
 	bool global;
 } Touched;
@@ -185,13 +189,16 @@ static void ignore_write(void *data, uint64_t pa, unsigned size, uint64_t value)
 }
 
 /* Walk without leaving traces. */
-static void dry_walk(const Run *run, uint64_t va, M2dAccKind kind, bool user, RefResult *res)
+static void dry_walk(const Run *run, bool other, uint64_t va, M2dAccKind kind, bool user,
+		     RefResult *res)
 {
 	RefMemory mem = run->pool->memory;
 	RefCpu cpu = run->cpu;
 	M2dAccess access = {.gva = M2D_GVA(va), .size = 1, .kind = kind, .user = user};
 
 	mem.write = ignore_write;
+	if (other)
+		cpu.regs.cr3 = run->other_cr3;
 	cpu.nested.ept_controls &= ~M2D_EPT_PML;
 	ref_access(&cpu, &mem, &access, res);
 }
@@ -205,35 +212,43 @@ static bool is_leaf(const Run *run, const RefStep *s)
 	return (s->value >> 7) & 1;
 }
 
+static void touch_page(const Run *run, bool other, unsigned p, uint64_t pa, Touched *t)
+{
+	for (unsigned how = 0; how < 6; how++) {
+		RefResult res;
+		bool hit = false, upper = false, global = false;
+
+		dry_walk(run, other, run->page[p], (M2dAccKind)(how / 2), how % 2, &res);
+		for (unsigned i = 0; i < res.n_steps; i++) {
+			const RefStep *s = &res.step[i];
+
+			if (s->nested)
+				continue;
+			if (s->pa == pa) {
+				hit = true;
+				upper |= !is_leaf(run, s);
+			}
+			if (is_leaf(run, s) && ((s->value >> 8) & 1))
+				global = true;
+		}
+		if (!hit)
+			continue;
+		t->pages |= 1u << p;
+		t->upper |= upper;
+		t->global |= global && (run->cpu.regs.cr4 & M2D_CR4_PGE);
+		*(other ? &t->other : &t->here) = true;
+	}
+}
+
 /* Which pages does the guest entry at @pa take part in mapping? */
 static Touched find_touched(const Run *run, uint64_t pa)
 {
 	Touched t = {0};
 
 	for (unsigned p = 0; p < PAGES; p++) {
-		for (unsigned how = 0; how < 6; how++) {
-			RefResult res;
-			bool hit = false, upper = false, global = false;
-
-			dry_walk(run, run->page[p], (M2dAccKind)(how / 2), how % 2, &res);
-			for (unsigned i = 0; i < res.n_steps; i++) {
-				const RefStep *s = &res.step[i];
-
-				if (s->nested)
-					continue;
-				if (s->pa == pa) {
-					hit = true;
-					upper |= !is_leaf(run, s);
-				}
-				if (is_leaf(run, s) && ((s->value >> 8) & 1))
-					global = true;
-			}
-			if (!hit)
-				continue;
-			t.pages |= 1u << p;
-			t.upper |= upper;
-			t.global |= global && (run->cpu.regs.cr4 & M2D_CR4_PGE);
-		}
+		touch_page(run, false, p, pa, &t);
+		if (run->two)
+			touch_page(run, true, p, pa, &t);
 	}
 	return t;
 }
@@ -253,14 +268,15 @@ static bool enough_for_guest(const Run *run, Deed deed, const Touched *t)
 
 	switch (deed) {
 	case DO_INVLPG:
+		return !t->other;
 	case DO_INVPCID_ALL_GLOBAL:
 		return true;
-	case DO_INVPCID_ADDRESS:
+	case DO_INVPCID_ADDRESS: /* for each PCID concerned */
 	case DO_INVPCID_CONTEXT:
 	case DO_INVPCID_ALL:
 		return !t->global;
 	case DO_MOV_CR3: /* loads the PDPTEs again on Intel: another test */
-		return !t->global && !intel_pae(run);
+		return !t->global && !t->other && !intel_pae(run);
 	case DO_TOGGLE_PGE:
 		return !intel_pae(run);
 	case DO_INVVPID_ADDRESS:
@@ -278,7 +294,7 @@ static bool enough_for_guest(const Run *run, Deed deed, const Touched *t)
 	case DO_TLB_CONTROL_7:
 		return !intel && guest && !t->global;
 	case DO_INVLPGA: /* what it does to upper levels is left open */
-		return !intel && guest && !t->upper;
+		return !intel && guest && !t->upper && !t->other;
 	case DO_INVLPGB:
 		return !intel && guest;
 	default:
@@ -302,83 +318,77 @@ static bool enough_for_nested(const Run *run, Deed deed)
 	}
 }
 
-static void perform(Run *run, Deed deed, unsigned pages)
+/* One of the instructions that @deed takes, for the page at @va where it names one. */
+static M2dInsn execute(Run *run, Deed deed, const Touched *t, M2dGva va)
 {
 	M2dVcpu *v = run->vcpu;
 	const M2dRegs *r = &run->cpu.regs;
 	uint32_t tag = run->cpu.nested.tag;
 	uint64_t pcid = (r->cr4 & M2D_CR4_PCIDE) ? r->cr3 & M2D_CR3_PCID : 0;
-	bool from_host = deed >= DO_INVVPID_ADDRESS, by_page = false;
+	uint64_t other = run->other_cr3 & M2D_CR3_PCID;
 	M2dInsn insn = M2D_INSN_OK;
 
-	by_page = deed == DO_INVLPG || deed == DO_INVPCID_ADDRESS || deed == DO_INVVPID_ADDRESS ||
-		  deed == DO_INVLPGA || deed == DO_INVLPGB;
+	switch (deed) {
+	case DO_INVLPG:
+		return m2d_vcpu_invlpg(v, va);
+	case DO_INVPCID_ADDRESS:
+	case DO_INVPCID_CONTEXT:
+		if (t->here)
+			insn = m2d_vcpu_invpcid(v, deed == DO_INVPCID_CONTEXT, pcid, va);
+		if (t->other && insn == M2D_INSN_OK)
+			insn = m2d_vcpu_invpcid(v, deed == DO_INVPCID_CONTEXT, other, va);
+		return insn;
+	case DO_INVPCID_ALL_GLOBAL:
+		return m2d_vcpu_invpcid(v, 2, 0, M2D_GVA(0));
+	case DO_INVPCID_ALL:
+		return m2d_vcpu_invpcid(v, 3, 0, M2D_GVA(0));
+	case DO_MOV_CR3:
+		return m2d_vcpu_mov_cr3(v, r->cr3);
+	case DO_TOGGLE_PGE:
+		insn = m2d_vcpu_mov_cr4(v, r->cr4 ^ M2D_CR4_PGE);
+		return insn == M2D_INSN_OK ? m2d_vcpu_mov_cr4(v, r->cr4) : insn;
+	case DO_INVVPID_ADDRESS:
+		return m2d_vcpu_invvpid(v, 0, tag, va);
+	case DO_INVVPID_CONTEXT:
+		return m2d_vcpu_invvpid(v, 1, tag, M2D_GVA(0));
+	case DO_INVVPID_ALL:
+		return m2d_vcpu_invvpid(v, 2, 0, M2D_GVA(0));
+	case DO_INVVPID_RETAIN:
+		return m2d_vcpu_invvpid(v, 3, tag, M2D_GVA(0));
+	case DO_INVEPT_CONTEXT:
+		return m2d_vcpu_invept(v, 1, run->cpu.nested.eptp);
+	case DO_INVEPT_ALL:
+		return m2d_vcpu_invept(v, 2, 0);
+	case DO_INVLPGA:
+		return m2d_vcpu_invlpga(v, va, tag);
+	case DO_INVLPGB: /* address, ASID and global valid: any PCID */
+		return m2d_vcpu_invlpgb(v, (va.v & ~UINT64_C(4095)) | 0xd, 0, tag);
+	case DO_INVLPGB_NESTED: /* ASID and global valid, nested too */
+		return m2d_vcpu_invlpgb(v, 0x2c, 0, tag);
+	case DO_NOTHING:
+	case DO_TLB_CONTROL_1: /* at the entry after */
+	case DO_TLB_CONTROL_3:
+	case DO_TLB_CONTROL_7:
+	case N_DO:
+		break;
+	}
+	return insn;
+}
+
+static void perform(Run *run, Deed deed, const Touched *t)
+{
+	bool from_host = deed >= DO_INVVPID_ADDRESS;
+	bool by_page = deed == DO_INVLPG || deed == DO_INVPCID_ADDRESS ||
+		       deed == DO_INVVPID_ADDRESS || deed == DO_INVLPGA || deed == DO_INVLPGB;
+
 	if (from_host)
 		load_host(run);
-	for (unsigned p = 0; p < (by_page ? PAGES : 1) && insn == M2D_INSN_OK; p++) {
-		M2dGva va = M2D_GVA(run->page[p] | 0x800);
-
-		if (by_page && !(pages >> p & 1))
-			continue;
-		switch (deed) {
-		case DO_INVLPG:
-			insn = m2d_vcpu_invlpg(v, va);
-			break;
-		case DO_INVPCID_ADDRESS:
-			insn = m2d_vcpu_invpcid(v, 0, pcid, va);
-			break;
-		case DO_INVPCID_CONTEXT:
-			insn = m2d_vcpu_invpcid(v, 1, pcid, M2D_GVA(0));
-			break;
-		case DO_INVPCID_ALL_GLOBAL:
-			insn = m2d_vcpu_invpcid(v, 2, 0, M2D_GVA(0));
-			break;
-		case DO_INVPCID_ALL:
-			insn = m2d_vcpu_invpcid(v, 3, 0, M2D_GVA(0));
-			break;
-		case DO_MOV_CR3:
-			insn = m2d_vcpu_mov_cr3(v, r->cr3);
-			break;
-		case DO_TOGGLE_PGE:
-			insn = m2d_vcpu_mov_cr4(v, r->cr4 ^ M2D_CR4_PGE);
-			if (insn == M2D_INSN_OK)
-				insn = m2d_vcpu_mov_cr4(v, r->cr4);
-			break;
-		case DO_INVVPID_ADDRESS:
-			insn = m2d_vcpu_invvpid(v, 0, tag, va);
-			break;
-		case DO_INVVPID_CONTEXT:
-			insn = m2d_vcpu_invvpid(v, 1, tag, M2D_GVA(0));
-			break;
-		case DO_INVVPID_ALL:
-			insn = m2d_vcpu_invvpid(v, 2, 0, M2D_GVA(0));
-			break;
-		case DO_INVVPID_RETAIN:
-			insn = m2d_vcpu_invvpid(v, 3, tag, M2D_GVA(0));
-			break;
-		case DO_INVEPT_CONTEXT:
-			insn = m2d_vcpu_invept(v, 1, run->cpu.nested.eptp);
-			break;
-		case DO_INVEPT_ALL:
-			insn = m2d_vcpu_invept(v, 2, 0);
-			break;
-		case DO_INVLPGA:
-			insn = m2d_vcpu_invlpga(v, va, tag);
-			break;
-		case DO_INVLPGB: /* address, ASID and global valid */
-			insn = m2d_vcpu_invlpgb(v, (va.v & ~UINT64_C(4095)) | 0xd, 0, tag);
-			break;
-		case DO_INVLPGB_NESTED: /* ASID and global valid, nested too */
-			insn = m2d_vcpu_invlpgb(v, 0x2c, 0, tag);
-			break;
-		default:
-			break;
-		}
-	}
-	if (insn != M2D_INSN_OK)
-		die(run, deed_name[deed]);
+	for (unsigned p = 0; p < (by_page ? PAGES : 1); p++)
+		if (!by_page || (t->pages >> p & 1))
+			must(run, execute(run, deed, t, M2D_GVA(run->page[p] | 0x800)),
+			     deed_name[deed]);
 	if (deed == DO_INVLPGB || deed == DO_INVLPGB_NESTED)
-		must(run, m2d_vcpu_tlbsync(v), "TLBSYNC refused");
+		must(run, m2d_vcpu_tlbsync(run->vcpu), "TLBSYNC refused");
 	if (from_host)
 		enter(run, deed == DO_TLB_CONTROL_1   ? 1
 			   : deed == DO_TLB_CONTROL_3 ? 3
@@ -404,7 +414,8 @@ static void edit(Run *run)
 	RefStep s;
 	Deed deed;
 
-	dry_walk(run, run->page[m2d_rng_below(&pool->rng, PAGES)],
+	dry_walk(run, run->two && pool_chance(pool, 400),
+		 run->page[m2d_rng_below(&pool->rng, PAGES)],
 		 (M2dAccKind)m2d_rng_below(&pool->rng, 3), pool_chance(pool, 512), &res);
 	if (res.n_steps == 0)
 		return;
@@ -432,7 +443,7 @@ static void edit(Run *run)
 	do
 		deed = (Deed)m2d_rng_below(&pool->rng, N_DO);
 	while (s.nested ? !enough_for_nested(run, deed) : !enough_for_guest(run, deed, &t));
-	perform(run, deed, t.pages);
+	perform(run, deed, &t);
 }
 
 /* --- registers that take effect without any invalidation ----------------------------------------
@@ -462,6 +473,18 @@ static void change_rights(Run *run)
 		m2d_vcpu_load_regs(run->vcpu, r);
 		break;
 	}
+}
+
+/* The other address space, without dropping anything of either. */
+static void switch_space(Run *run)
+{
+	uint64_t cr3 = run->other_cr3;
+
+	if (!run->two)
+		return;
+	must(run, m2d_vcpu_mov_cr3(run->vcpu, cr3 | M2D_CR3_NOFLUSH), "MOV CR3 refused");
+	run->other_cr3 = run->cpu.regs.cr3;
+	run->cpu.regs.cr3 = cr3;
 }
 
 /* Leave and come back, with a drained log: neither drops anything under an own tag. */
@@ -551,12 +574,13 @@ static void pick_pages(Run *run)
 		run->page[p] = va & ~UINT64_C(0x1fff);
 		run->page[p + 1] = run->page[p] | 0x1000;
 	}
-	/* Mending one path may break another that shares the entry: thrice over. */
-	for (unsigned p = 0; p < 3 * PAGES; p++) {
+	/* Mending one path may break another that shares the entry: several times over. */
+	for (unsigned p = 0; p < 4 * PAGES; p++) {
 		for (unsigned n = 0; n < 24; n++) {
 			RefResult res;
 
-			dry_walk(run, run->page[p % PAGES], M2D_ACC_WRITE, n % 4 != 0, &res);
+			dry_walk(run, run->two && p / PAGES == 1, run->page[p % PAGES],
+				 M2D_ACC_WRITE, n % 4 != 0, &res);
 			if (res.out.kind == M2D_OUT_OK || res.n_steps == 0)
 				break;
 			pool_repair(pool, pool_culprit(pool, &res));
@@ -584,6 +608,15 @@ static bool run_epoch(Run *run)
 	m2d_vcpu_set_features(run->vcpu, false, host_bits, M2D_FEAT_ALL);
 	m2d_vcpu_set_features(run->vcpu, true, host_bits, M2D_FEAT_ALL);
 	pool_regs(pool, &c->regs);
+	run->other_cr3 = c->regs.cr3;
+	do
+		pool_regs(pool, &c->regs);
+	while (!(run->epoch & 2) != !(c->regs.cr4 & M2D_CR4_PCIDE) && c->regs.efer & M2D_EFER_LMA);
+	/* Two spaces share what is global, which different tables make pointless. */
+	run->two = (c->regs.cr4 & M2D_CR4_PCIDE) &&
+		   ((run->other_cr3 ^ c->regs.cr3) & M2D_CR3_PCID) != 0;
+	if (run->two)
+		c->regs.cr4 &= ~M2D_CR4_PGE;
 	pool_nested(pool, &c->nested);
 	run->in_guest = c->nested.kind != M2D_NESTED_NONE || pool_chance(pool, 400);
 	pick_pages(run);
@@ -597,6 +630,8 @@ static bool run_epoch(Run *run)
 			change_rights(run);
 		else if (pool_chance(pool, 20))
 			exit_and_enter(run);
+		else if (pool_chance(pool, 150))
+			switch_space(run);
 	}
 	return true;
 }
