@@ -94,6 +94,7 @@ M2dInsn m2d_vcpu_mov_cr0(M2dVcpu *v, uint64_t value)
 {
 	M2dRegs r = v->mmu.s->regs;
 	bool was = r.cr0 & M2D_CR0_PG, is = value & M2D_CR0_PG;
+	bool reload = (r.cr0 ^ value) & (M2D_CR0_PG | M2D_CR0_CD | M2D_CR0_NW);
 	M2dInsn insn;
 
 	if (is && !(value & M2D_CR0_PE))
@@ -108,7 +109,7 @@ M2dInsn m2d_vcpu_mov_cr0(M2dVcpu *v, uint64_t value)
 		if (is && (r.efer & M2D_EFER_LME))
 			r.efer |= M2D_EFER_LMA;
 	}
-	if (is && !was && pae_in_registers(v, &r)) {
+	if (reload && pae_in_registers(v, &r)) {
 		insn = load_pdptes(v, &r);
 		if (insn != M2D_INSN_OK)
 			return insn;

@@ -306,6 +306,142 @@ START_TEST(cold_walk)
 }
 END_TEST
 
+/* --- loading the PDPTE registers -------------------------------------------------------------- */
+
+#define PDPTES LAYOUT_GPA_PML4 /* the page is free in this mode */
+
+/* A PAE guest over EPT with A/D bits, its CR3 elsewhere, before MOV CR3 to PDPTES. */
+static void pdpte_layout(Layout *l, M2dVendor vendor, M2dNestedKind kind)
+{
+	layout_init(l, "generic", vendor, kind, true);
+	l->regs.efer = 0;
+	l->regs.cr3 = LAYOUT_GPA_DATA;
+	l->nested.eptp |= M2D_EPTP_AD;
+	for (uint64_t i = 0; i < 4; i++)
+		layout_set(l, layout_hpa(l, PDPTES + 8 * i),
+			   0x10000 * i + LAYOUT_GPA_PD + (i != 3));
+}
+
+START_TEST(pdpte_load)
+{
+	Layout l;
+	uint64_t leaf = layout_nested_leaf(PDPTES), before;
+
+	pdpte_layout(&l, M2D_VENDOR_INTEL, M2D_NESTED_EPT);
+	/* Loads are reads: no W is needed and D is not set, A/D bits or not. */
+	before = layout_get(&l, leaf) & ~UINT64_C(0x302);
+	layout_set(&l, leaf, before);
+	ck_assert(layout_load(&l, 46, M2D_FEAT_ALL));
+	ck_assert_int_eq(m2d_vcpu_mov_cr3(l.vcpu, PDPTES), M2D_INSN_OK);
+	ck_assert_uint_eq(layout_get(&l, leaf), before | M2D_BIT(8));
+	for (uint64_t i = 0; i < 4; i++)
+		ck_assert_uint_eq(m2d_vcpu_regs(l.vcpu)->pdpte[i],
+				  0x10000 * i + LAYOUT_GPA_PD + (i != 3));
+	/* Later stores do not change the registers, MOV CR0 that flips CD loads them again. */
+	layout_set(&l, layout_hpa(&l, PDPTES), 0x77001);
+	ck_assert_uint_eq(m2d_vcpu_regs(l.vcpu)->pdpte[0], LAYOUT_GPA_PD + 1);
+	ck_assert_int_eq(m2d_vcpu_mov_cr0(l.vcpu, l.regs.cr0 | M2D_CR0_CD), M2D_INSN_OK);
+	ck_assert_uint_eq(m2d_vcpu_regs(l.vcpu)->pdpte[0], 0x77001);
+	layout_clear(&l);
+}
+END_TEST
+
+START_TEST(pdpte_load_faults)
+{
+	Layout l;
+	const M2dOutcome *out;
+	uint64_t leaf = layout_nested_leaf(PDPTES), before;
+
+	pdpte_layout(&l, M2D_VENDOR_INTEL, M2D_NESTED_EPT);
+	before = layout_get(&l, leaf);
+	layout_set(&l, leaf, before & ~UINT64_C(7));
+	ck_assert(layout_load(&l, 46, M2D_FEAT_ALL));
+	ck_assert_int_eq(m2d_vcpu_mov_cr3(l.vcpu, PDPTES), M2D_INSN_PF);
+	out = m2d_vcpu_last(l.vcpu);
+	ck_assert_int_eq(out->kind, VIOLATION);
+	ck_assert_uint_eq(out->qualification, RD); /* the one case without a linear address */
+	ck_assert_uint_eq(out->fault_gpa.v, PDPTES);
+	ck_assert_uint_eq(m2d_vcpu_regs(l.vcpu)->cr3, LAYOUT_GPA_DATA);
+	layout_set(&l, leaf, before);
+	/* Reserved bits count in present entries only. */
+	layout_set(&l, layout_hpa(&l, PDPTES + 24), M2D_BIT(1));
+	ck_assert_int_eq(m2d_vcpu_mov_cr3(l.vcpu, PDPTES), M2D_INSN_OK);
+	layout_set(&l, layout_hpa(&l, PDPTES + 8), LAYOUT_GPA_PD | 3);
+	ck_assert_int_eq(m2d_vcpu_mov_cr3(l.vcpu, PDPTES), M2D_INSN_GP);
+	layout_clear(&l);
+}
+END_TEST
+
+/* AMD loads nothing: a reserved bit is a #PF when the entry is used. */
+START_TEST(pdpte_in_memory)
+{
+	M2dAccess a = {.gva = M2D_GVA(0x40000000), .size = 1};
+	Layout l;
+	M2dOutcome out;
+
+	pdpte_layout(&l, M2D_VENDOR_AMD, M2D_NESTED_NPT);
+	layout_set(&l, layout_hpa(&l, PDPTES + 8), LAYOUT_GPA_PD | 3);
+	ck_assert(layout_load(&l, 46, M2D_FEAT_ALL));
+	ck_assert_int_eq(m2d_vcpu_mov_cr3(l.vcpu, PDPTES), M2D_INSN_OK);
+	ck_assert_int_eq(m2d_vcpu_access(l.vcpu, &a, &out), M2D_OUT_PF);
+	ck_assert_uint_eq(out.error_code, M2D_PFEC_P | M2D_PFEC_RSVD);
+	layout_clear(&l);
+}
+END_TEST
+
+/* --- rights given without an invalidation -------------------------------------------------------
+ */
+
+/* Intel may fault once through the cached entry, which drops it; AMD walks again first. */
+START_TEST(upgrade)
+{
+	bool amd = _i;
+	uint64_t pte = LAYOUT_ENTRY(LAYOUT_GPA_PT), value;
+	Layout l;
+	M2dOutcome out;
+
+	layout_init(&l, amd ? "zen3" : "haswell", amd ? M2D_VENDOR_AMD : M2D_VENDOR_INTEL,
+		    M2D_NESTED_NONE, true);
+	value = layout_get(&l, pte) & ~UINT64_C(0x42);
+	layout_set(&l, pte, value);
+	ck_assert(layout_load(&l, 46, M2D_FEAT_ALL));
+	ck_assert_int_eq(layout_access(&l, M2D_ACC_READ, true, &out), M2D_OUT_OK);
+	layout_set(&l, pte, value | 2);
+	if (layout_access(&l, M2D_ACC_WRITE, true, &out) != M2D_OUT_OK) {
+		ck_assert(!amd);
+		ck_assert_int_eq(out.kind, M2D_OUT_PF);
+		ck_assert_uint_eq(out.error_code, M2D_PFEC_P | M2D_PFEC_W | M2D_PFEC_U);
+		ck_assert_uint_eq(layout_get(&l, pte), value | 2);
+		ck_assert_int_eq(layout_access(&l, M2D_ACC_WRITE, true, &out), M2D_OUT_OK);
+	}
+	ck_assert_uint_eq(layout_get(&l, pte), value | 0x42);
+	layout_clear(&l);
+}
+END_TEST
+
+/* The same in the second dimension: at most one exit, which drops what it came from. */
+START_TEST(nested_upgrade)
+{
+	bool amd = _i;
+	uint64_t leaf = layout_nested_leaf(LAYOUT_GPA_DATA), value;
+	Layout l;
+	M2dOutcome out;
+
+	layout_init(&l, amd ? "zen3" : "haswell", amd ? M2D_VENDOR_AMD : M2D_VENDOR_INTEL,
+		    amd ? M2D_NESTED_NPT : M2D_NESTED_EPT, true);
+	value = layout_get(&l, leaf) & ~UINT64_C(2);
+	layout_set(&l, leaf, value);
+	ck_assert(layout_load(&l, 46, M2D_FEAT_ALL));
+	ck_assert_int_eq(layout_access(&l, M2D_ACC_READ, true, &out), M2D_OUT_OK);
+	ck_assert_int_eq(layout_access(&l, M2D_ACC_WRITE, true, &out),
+			 amd ? M2D_OUT_NPF : VIOLATION);
+	layout_set(&l, leaf, value | 2);
+	if (layout_access(&l, M2D_ACC_WRITE, true, &out) != M2D_OUT_OK)
+		ck_assert_int_eq(layout_access(&l, M2D_ACC_WRITE, true, &out), M2D_OUT_OK);
+	layout_clear(&l);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("vectors");
@@ -318,6 +454,11 @@ int main(void)
 	tcase_add_test(tc, misconfig_before_rights);
 	tcase_add_test(tc, pml);
 	tcase_add_loop_test(tc, cold_walk, 0, 3);
+	tcase_add_test(tc, pdpte_load);
+	tcase_add_test(tc, pdpte_load_faults);
+	tcase_add_test(tc, pdpte_in_memory);
+	tcase_add_loop_test(tc, upgrade, 0, 2);
+	tcase_add_loop_test(tc, nested_upgrade, 0, 2);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
