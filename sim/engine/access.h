@@ -13,8 +13,8 @@
 /* Control-register bits, named as both vendors name them. */
 #define M2D_CR0_PE      (UINT64_C(1) << 0)
 #define M2D_CR0_WP      (UINT64_C(1) << 16)
-#define M2D_CR0_NW	(UINT64_C(1) << 29)
-#define M2D_CR0_CD	(UINT64_C(1) << 30)
+#define M2D_CR0_NW      (UINT64_C(1) << 29)
+#define M2D_CR0_CD      (UINT64_C(1) << 30)
 #define M2D_CR0_PG      (UINT64_C(1) << 31)
 #define M2D_CR4_PSE     (UINT64_C(1) << 4)
 #define M2D_CR4_PAE     (UINT64_C(1) << 5)
