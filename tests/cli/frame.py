@@ -161,6 +161,7 @@ class Machines(CliMixin, unittest.TestCase):
                 (b"[tlb]\nl2\n", ":2:1: expected KEY = VALUE"),
                 (b"[tlb]\nl2 = 1/1\nl2 = 2/2\n", ":3:1: key 'l2' was already set on line 2"),
                 (b"[tlb]\nl1-hit = 1\nl1_hit = 2\n", ":3:1: key 'l1_hit' was already"),
+                (b"[machine]\nbase = zen2\nbase = zen2\n", ":3:1: key 'base' was already"),
                 (b"[tlb]\n[tlb]\n", ":2:1: section"),
                 (b"[tlb]\n  l2 = 64 / 4\n", ":2:8: tlb.l2: expected"),
                 (b"[nosuch]\nx = 1\n", ":2:1: unknown section 'nosuch'"),
