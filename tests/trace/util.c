@@ -1,17 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "util.h"
 
+#include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static char *temp_dir;
+
+static void remove_temp_dir(void)
+{
+	g_rmdir(temp_dir);
+	g_free(temp_dir);
+}
+
 char *test_temp(const char *name)
 {
-	static char *dir;
-
-	if (dir == NULL)
-		dir = g_dir_make_tmp("m2d-trace-XXXXXX", NULL);
-	ck_assert_ptr_nonnull(dir);
-	return g_build_filename(dir, name, NULL);
+	if (temp_dir == NULL) {
+		temp_dir = g_dir_make_tmp("m2d-trace-XXXXXX", NULL);
+		g_assert(temp_dir != NULL);
+		atexit(remove_temp_dir);
+	}
+	return g_build_filename(temp_dir, name, NULL);
 }
 
 static void free_record(gpointer p)
@@ -104,8 +113,10 @@ GArray *test_records(uint64_t seed, unsigned n, unsigned n_vcpus, bool wild)
 void test_write(const char *path, const M2dTraceInfo *info, GArray *records)
 {
 	GError *error = NULL;
-	M2dTraceWriter *w = m2d_trace_writer_new(path, info, &error);
+	M2dTraceWriter *w;
 
+	g_unlink(path);
+	w = m2d_trace_writer_new(path, info, &error);
 	assert_no_error(error);
 	m2d_trace_writer_meta(w, "source", "test", &error);
 	assert_no_error(error);
