@@ -54,7 +54,7 @@ typedef struct {
 	uint8_t way;
 } M2dFront;
 
-#define M2D_FRONT_BITS 8
+#define M2D_FRONT_BITS 9
 
 typedef struct _M2dMmu {
 	M2dArena *arena;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/tlb/array.h"
 
+#include "sim/tlb/item.h"
+
 static M2dWayLink *set_links(const M2dArray *array, uint32_t set)
 {
 	return array->link + (size_t)set * (array->ways + 1);
@@ -28,6 +30,7 @@ void m2d_array_init(M2dArray *array, M2dArena *arena, M2dGeometry geometry)
 	array->tag = m2d_arena_alloc(arena, slots * sizeof(uint64_t), 64);
 	array->data = m2d_arena_alloc(arena, slots * sizeof(uint64_t), 64);
 	array->n_valid = m2d_arena_alloc(arena, sizeof(uint64_t), 8);
+	array->n_class = m2d_arena_alloc(arena, 4 * sizeof(uint64_t), 8);
 	if (geometry.ways <= 16) {
 		array->order = m2d_arena_alloc(arena, sets * sizeof(uint64_t), 64);
 		for (uint32_t s = 0; s < sets; s++)
@@ -75,11 +78,23 @@ uint32_t m2d_array_victim(const M2dArray *array, uint32_t set)
 	return base + set_links(array, set)[array->ways].prev;
 }
 
+static void uncount(const M2dArray *array, M2dArena *arena, uint64_t tag)
+{
+	uint64_t *n = &array->n_class[m2d_tag_class(tag)];
+
+	m2d_set64(arena, array->n_valid, *array->n_valid - 1);
+	m2d_set64(arena, n, *n - 1);
+}
+
 void m2d_array_put(const M2dArray *array, M2dArena *arena, uint32_t set, uint32_t slot,
 		   uint64_t tag, uint64_t data)
 {
-	if (array->tag[slot] == 0)
-		m2d_set64(arena, array->n_valid, *array->n_valid + 1);
+	uint64_t *n = &array->n_class[m2d_tag_class(tag)];
+
+	if (array->tag[slot] != 0)
+		uncount(array, arena, array->tag[slot]);
+	m2d_set64(arena, array->n_valid, *array->n_valid + 1);
+	m2d_set64(arena, n, *n + 1);
 	m2d_set64(arena, &array->tag[slot], tag);
 	m2d_set64(arena, &array->data[slot], data);
 	m2d_array_touch(array, arena, set, slot);
@@ -88,7 +103,7 @@ void m2d_array_put(const M2dArray *array, M2dArena *arena, uint32_t set, uint32_
 void m2d_array_drop(const M2dArray *array, M2dArena *arena, uint32_t slot)
 {
 	g_assert(array->tag[slot] != 0);
+	uncount(array, arena, array->tag[slot]);
 	m2d_set64(arena, &array->tag[slot], 0);
 	m2d_set64(arena, &array->data[slot], 0);
-	m2d_set64(arena, array->n_valid, *array->n_valid - 1);
 }

@@ -7,7 +7,8 @@
  * and order of use are the same bytes: up to 16 ways as nibbles of one word per set (lowest nibble
  * = most recent), beyond that as a doubly linked list of ways.
  *
- * Invariants between calls: no tag stands twice in a set; @n_valid counts the tags that are not 0.
+ * Invariants between calls: no tag stands twice in a set; @n_valid counts the tags that are not 0,
+ * @n_class the same by class.
  */
 #pragma once
 
@@ -30,6 +31,7 @@ typedef struct {
 	uint64_t *order;   /* [sets], up to 16 ways */
 	M2dWayLink *link;  /* [sets * (ways + 1)], more than 16 ways */
 	uint64_t *n_valid; /* items present */
+	uint64_t *n_class; /* [4]: items present by class, see item.h */
 	uint32_t set_mask;
 	uint32_t ways; /* 0: the array does not exist */
 } M2dArray;
@@ -37,14 +39,25 @@ typedef struct {
 /* m2d_array_init: lay out @geometry in @arena; an absent geometry gives an array that is empty. */
 void m2d_array_init(M2dArray *array, M2dArena *arena, M2dGeometry geometry);
 
-/* m2d_array_find: slot of @tag in set @set, or -1. Does not touch the recency. */
-static inline int32_t m2d_array_find(const M2dArray *array, uint32_t set, uint64_t tag)
+/* m2d_array_find: slot in set @set of @tag or else of @other (which may be the same), or -1. Does
+ * not touch the recency. */
+static inline int32_t m2d_array_find(const M2dArray *array, uint32_t set, uint64_t tag,
+				     uint64_t other)
 {
-	uint32_t base = set * array->ways;
+	uint32_t base = set * array->ways, w = 0;
 	const uint64_t *t = array->tag + base;
 
-	for (uint32_t w = 0; w < array->ways; w++)
-		if (t[w] == tag)
+	/* Wide sets by eights without a branch each: a fully associative miss looks at all. */
+	for (; w + 8 <= array->ways; w += 8) {
+		uint64_t hit = 0;
+
+		for (uint32_t k = 0; k < 8; k++)
+			hit |= (uint64_t)((t[w + k] == tag) | (t[w + k] == other)) << k;
+		if (hit != 0)
+			return (int32_t)(base + w + (uint32_t)__builtin_ctzll(hit));
+	}
+	for (; w < array->ways; w++)
+		if (t[w] == tag || t[w] == other)
 			return (int32_t)(base + w);
 	return -1;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/tlb/tlb.h"
 
+#include <string.h>
+
 /* Geometry of every array when the machine is "ideal": nothing realistic evicts from it. */
 static const M2dGeometry ideal_geometry = {65536, 16};
 
@@ -142,11 +144,10 @@ static M2dTlbSlot find_size(M2dTlb *tlb, M2dArrayId id, uint64_t va, M2dPageSize
 	uint32_t set = page_set(a, va, shift);
 	int32_t slot;
 
-	if (a->ways == 0 || *a->n_valid == 0)
+	if (a->ways == 0 || a->n_class[size] == 0)
 		return (M2dTlbSlot){-1, 0, 0};
-	slot = m2d_array_find(a, set, m2d_tag(va, shift, size, ctx));
-	if (slot < 0 && gctx != ctx)
-		slot = m2d_array_find(a, set, m2d_tag(va, shift, size, gctx));
+	slot = m2d_array_find(a, set, m2d_tag(va, shift, size, ctx),
+			      m2d_tag(va, shift, size, gctx));
 	if (slot < 0)
 		return (M2dTlbSlot){-1, 0, 0};
 	m2d_array_touch(a, tlb->arena, set, (uint32_t)slot);
@@ -173,7 +174,7 @@ static M2dTlbSlot put(M2dTlb *tlb, M2dArrayId id, uint64_t va, unsigned shift, u
 
 	if (a->ways == 0)
 		return (M2dTlbSlot){-1, 0, 0};
-	slot = m2d_array_find(a, set, tag);
+	slot = m2d_array_find(a, set, tag, tag);
 	if (slot < 0)
 		slot = (int32_t)m2d_array_victim(a, set);
 	m2d_array_put(a, tlb->arena, set, (uint32_t)slot, tag, data);
@@ -285,6 +286,7 @@ M2dPscHit m2d_psc_find(M2dTlb *tlb, bool nested, uint64_t va, uint32_t ctx,
 		unsigned class = l;
 		const M2dArray *a;
 		uint32_t set;
+		uint64_t tag;
 		int32_t slot;
 
 		if (shifts[l] == 0)
@@ -294,10 +296,11 @@ M2dPscHit m2d_psc_find(M2dTlb *tlb, bool nested, uint64_t va, uint32_t ctx,
 			class = M2D_CLASS_PDE;
 		}
 		a = &tlb->array[id];
-		if (a->ways == 0 || *a->n_valid == 0)
+		if (a->ways == 0 || a->n_class[class] == 0)
 			continue;
 		set = page_set(a, va, shifts[l]);
-		slot = m2d_array_find(a, set, m2d_tag(va, shifts[l], class, ctx));
+		tag = m2d_tag(va, shifts[l], class, ctx);
+		slot = m2d_array_find(a, set, tag, tag);
 		if (slot < 0)
 			continue;
 		m2d_array_touch(a, tlb->arena, set, (uint32_t)slot);
@@ -457,11 +460,12 @@ static uint64_t kill_va_sets(M2dTlb *tlb, M2dArrayId id, const M2dKill *k, const
 
 uint64_t m2d_tlb_kill(M2dTlb *tlb, const M2dKill *kill)
 {
-	uint8_t sel[M2D_MAX_CTX] = {0};
+	uint8_t sel[M2D_MAX_CTX];
 	uint32_t n = (uint32_t)*tlb->ctx.n;
 	bool any = false, pde_in_l2 = tlb->machine->tlb.l2_holds_pde;
 	uint64_t dropped = 0;
 
+	memset(sel, 0, n);
 	for (uint32_t i = 1; i < n; i++) {
 		if (tlb->ctx.ctx[i].kind == M2D_CTX_NONE)
 			continue;
