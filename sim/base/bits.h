@@ -4,13 +4,13 @@
 
 #include <stdint.h>
 
-#define M2D_BIT(n)	   (UINT64_C(1) << (n))
+#define M2D_BIT(n) (UINT64_C(1) << (n))
 /* Bits @hi down to @lo, both included; @hi <= 63. */
-#define M2D_BITS(hi, lo)   ((~UINT64_C(0) >> (63 - (hi))) & (~UINT64_C(0) << (lo)))
-#define m2d_likely(x)	   __builtin_expect(!!(x), 1)
-#define m2d_unlikely(x)	   __builtin_expect(!!(x), 0)
-#define M2D_ALWAYS_INLINE  static inline __attribute__((always_inline))
-#define M2D_N_ELEMENTS(a)  (sizeof(a) / sizeof((a)[0]))
+#define M2D_BITS(hi, lo)  ((~UINT64_C(0) >> (63 - (hi))) & (~UINT64_C(0) << (lo)))
+#define m2d_likely(x)     __builtin_expect(!!(x), 1)
+#define m2d_unlikely(x)   __builtin_expect(!!(x), 0)
+#define M2D_ALWAYS_INLINE static inline __attribute__((always_inline))
+#define M2D_N_ELEMENTS(a) (sizeof(a) / sizeof((a)[0]))
 
 /* The low @n bits set; @n from 0 to 64. */
 static inline uint64_t m2d_low_mask(unsigned n)

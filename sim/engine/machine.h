@@ -26,8 +26,8 @@ typedef struct {
 
 /* How the unified second-level TLB treats 1 GiB translations. */
 typedef enum {
-	M2D_L2_1G_NONE,	 /* not held: every L1 miss walks */
-	M2D_L2_1G_OWN,	 /* in an array of their own, M2dMachine.tlb.l2_1g */
+	M2D_L2_1G_NONE,  /* not held: every L1 miss walks */
+	M2D_L2_1G_OWN,   /* in an array of their own, M2dMachine.tlb.l2_1g */
 	M2D_L2_1G_SMASH, /* held as the 2 MiB piece that was accessed, L1 gets 1 GiB again */
 } M2dL2OneG;
 
@@ -55,12 +55,12 @@ typedef struct {
 } M2dCacheLevel;
 
 typedef struct _M2dMachine {
-	char *name;	    /* file name without directory and suffix */
-	char *path;	    /* file it was read from */
+	char *name; /* file name without directory and suffix */
+	char *path; /* file it was read from */
 	char *description;
 	char **sources; /* see m2d_machine_source(); in the order of m2d_machine_foreach() */
 	M2dVendor vendor;
-	double clock_ghz;   /* only for converting ns to cycles and cycles to seconds */
+	double clock_ghz;    /* only for converting ns to cycles and cycles to seconds */
 	uint32_t maxphyaddr; /* physical address bits of the host, 32..52 */
 
 	struct {
@@ -71,11 +71,12 @@ typedef struct _M2dMachine {
 		M2dGeometry l2; /* unified, 4 KiB and 2 MiB */
 		M2dGeometry l2_1g;
 		M2dL2OneG l2_1g_mode;
-		bool l2_holds_pde; /* PDEs are ordinary entries of the L2 TLB (AMD since Zen) */
-		bool ideal;	   /* never evicts: staleness is kept as long as is legal */
-		bool spurious_fault; /* a right missing in a cached entry faults without a re-walk */
-		uint32_t l1_hit;   /* cycles charged for an L1 TLB hit */
-		uint32_t l2_hit;   /* extra cycles of an L2 TLB hit */
+		bool l2_holds_pde;   /* PDEs are ordinary entries of the L2 TLB (AMD since Zen) */
+		bool ideal;          /* never evicts: staleness is kept as long as is legal */
+		bool spurious_fault; /* a right missing in a cached entry faults without a re-walk
+				      */
+		uint32_t l1_hit;     /* cycles charged for an L1 TLB hit */
+		uint32_t l2_hit;     /* extra cycles of an L2 TLB hit */
 	} tlb;
 
 	M2dPscGeometry psc;   /* guest dimension (also native) */
@@ -85,11 +86,12 @@ typedef struct _M2dMachine {
 	uint32_t ntlb_lookup; /* cycles per lookup */
 
 	struct {
-		uint32_t walkers;   /* page walkers that work in parallel (overlapped timing) */
-		uint32_t start;	    /* fixed cycles to start a walk */
-		uint32_t ad_update; /* locked update of an accessed or dirty bit, beside its fetch */
-		uint32_t mshrs;	    /* distinct outstanding page misses (overlapped timing) */
-		uint32_t window;    /* instructions in flight (overlapped timing) */
+		uint32_t walkers; /* page walkers that work in parallel (overlapped timing) */
+		uint32_t start;   /* fixed cycles to start a walk */
+		uint32_t
+			ad_update; /* locked update of an accessed or dirty bit, beside its fetch */
+		uint32_t mshrs;    /* distinct outstanding page misses (overlapped timing) */
+		uint32_t window;   /* instructions in flight (overlapped timing) */
 		bool fetch_from_l1; /* table entries are fetched through L1D; else from L2 on */
 	} walk;
 
@@ -113,9 +115,10 @@ typedef struct _M2dMachine {
 		uint32_t invlpga;
 		uint32_t invlpgb;
 		uint32_t tlbsync;
-		uint32_t exit_entry; /* VM exit and entry, hardware round trip */
-		uint32_t nested_fault; /* software handler of a nested page fault, beside exit_entry */
-		uint32_t ipi;	       /* send to handler start */
+		uint32_t exit_entry;   /* VM exit and entry, hardware round trip */
+		uint32_t nested_fault; /* software handler of a nested page fault, beside exit_entry
+					*/
+		uint32_t ipi;          /* send to handler start */
 	} cost;
 } M2dMachine;
 

@@ -23,11 +23,11 @@ typedef struct _M2dJournal M2dJournal;
 
 /* Fields are public for the inline writers only. */
 struct _M2dArena {
-	uint8_t *base;	      /* start of the reserved block; page aligned */
-	uint64_t used;	      /* bytes handed out */
-	uint64_t reserved;    /* bytes of address space behind @base */
-	uint64_t hash;	      /* XOR of m2d_arena_mix() over all words; kept only with a journal */
-	M2dJournal *journal;  /* NULL: writes are plain stores */
+	uint8_t *base;       /* start of the reserved block; page aligned */
+	uint64_t used;       /* bytes handed out */
+	uint64_t reserved;   /* bytes of address space behind @base */
+	uint64_t hash;       /* XOR of m2d_arena_mix() over all words; kept only with a journal */
+	M2dJournal *journal; /* NULL: writes are plain stores */
 };
 
 /* A state to return to: see m2d_arena_mark(). */

@@ -15,13 +15,13 @@
 #define FIRST_CAPACITY 1024
 
 typedef struct {
-	uint64_t key;	/* pfn + 1; 0: free */
+	uint64_t key;   /* pfn + 1; 0: free */
 	uint64_t frame; /* arena offset of the bytes; 0: unmapped again (tombstone) */
 } M2dSlot;
 
 /* The part of a space that changes: in the arena. */
 typedef struct {
-	uint64_t table;	   /* arena offset of the slots */
+	uint64_t table;    /* arena offset of the slots */
 	uint64_t capacity; /* power of two */
 	uint64_t n_keys;   /* keys in the table, tombstones included */
 	uint64_t n_frames;
@@ -48,8 +48,8 @@ static M2dSpace *space_new(M2dArena *arena, M2dSpace *parent)
 	space->state = m2d_arena_alloc(arena, sizeof(M2dSpaceState), 64);
 	m2d_set64(arena, &space->state->capacity, FIRST_CAPACITY);
 	m2d_set64(arena, &space->state->table,
-		  m2d_arena_offset(arena, m2d_arena_alloc(arena, FIRST_CAPACITY * sizeof(M2dSlot),
-							  64)));
+		  m2d_arena_offset(arena,
+				   m2d_arena_alloc(arena, FIRST_CAPACITY * sizeof(M2dSlot), 64)));
 	return space;
 }
 

@@ -23,13 +23,13 @@ typedef struct {
 /* A finding: a broken expectation with the shortest text that explains it. */
 typedef struct {
 	char *invariant; /* kebab-case name */
-	uint64_t ref;	 /* ordinal of the reference in the trace */
+	uint64_t ref;    /* ordinal of the reference in the trace */
 	unsigned vcpu;
 	char *story;
 } M2dViolation;
 
 typedef struct {
-	char *trace;	    /* path as given */
+	char *trace;        /* path as given */
 	char *trace_sha256; /* of the file's bytes, hexadecimal; NULL if not computed */
 	char *command_line;
 	char *machine;
@@ -39,7 +39,7 @@ typedef struct {
 	GArray *config; /* of M2dConfigItem */
 	double seconds; /* wall clock of the replay itself; never stored in the database */
 	unsigned n_vcpus;
-	M2dStats *vcpu;	       /* n_vcpus of them */
+	M2dStats *vcpu;        /* n_vcpus of them */
 	uint64_t *vcpu_cycles; /* clock of each vCPU at the end */
 	M2dStats total;
 	GArray *samples;    /* of M2dSample */
