@@ -115,6 +115,7 @@ typedef struct {
 	bool other;     /* in the other one */
 	bool upper;     /* the entry points at a table for one of them */
 	bool global;
+	unsigned shift; /* the entry maps pages of 1 << shift bytes; 12 if it points at a table */
 } Touched;
 
 static void die(const Run *run, const char *what)
@@ -240,16 +241,18 @@ static void touch_page(const Run *run, bool other, unsigned p, uint64_t pa, Touc
 	}
 }
 
-/* Which pages does the guest entry at @pa take part in mapping? */
-static Touched find_touched(const Run *run, uint64_t pa)
+/* Which pages does the guest entry that @step read take part in mapping? */
+static Touched find_touched(const Run *run, const RefStep *step)
 {
-	Touched t = {0};
+	Touched t = {.shift = 12};
 
 	for (unsigned p = 0; p < PAGES; p++) {
-		touch_page(run, false, p, pa, &t);
+		touch_page(run, false, p, step->pa, &t);
 		if (run->two)
-			touch_page(run, true, p, pa, &t);
+			touch_page(run, true, p, step->pa, &t);
 	}
+	if (!t.upper && step->level > 1)
+		t.shift = step->level == 3 ? 30 : run->mode->guest == FORMAT_32 ? 22 : 21;
 	return t;
 }
 
@@ -383,10 +386,24 @@ static void perform(Run *run, Deed deed, const Touched *t)
 
 	if (from_host)
 		load_host(run);
-	for (unsigned p = 0; p < (by_page ? PAGES : 1); p++)
-		if (!by_page || (t->pages >> p & 1))
-			must(run, execute(run, deed, t, M2D_GVA(run->page[p] | 0x800)),
-			     deed_name[deed]);
+	for (unsigned p = 0; p < (by_page ? PAGES : 1); p++) {
+		uint64_t va = run->page[p] | 0x800;
+		bool again = false;
+
+		if (by_page && !(t->pages >> p & 1))
+			continue;
+		if (deed == DO_INVLPG && t->shift > 12) {
+			/* One address anywhere in a large page does for all of it, in however
+			 * many pieces it is cached. */
+			for (unsigned q = 0; q < p; q++)
+				again |=
+					(t->pages >> q & 1) && (run->page[q] ^ va) >> t->shift == 0;
+			va = (va & ~m2d_low_mask(t->shift)) |
+			     (m2d_rng_next(&run->pool->rng) & m2d_low_mask(t->shift));
+		}
+		if (!again)
+			must(run, execute(run, deed, t, M2D_GVA(va)), deed_name[deed]);
+	}
 	if (deed == DO_INVLPGB || deed == DO_INVLPGB_NESTED)
 		must(run, m2d_vcpu_tlbsync(run->vcpu), "TLBSYNC refused");
 	if (from_host)
@@ -422,7 +439,7 @@ static void edit(Run *run)
 	if (res.out.kind != M2D_OUT_OK && pool_chance(pool, 980)) {
 		s = *pool_culprit(pool, &res);
 		if (!s.nested)
-			t = find_touched(run, s.pa);
+			t = find_touched(run, &s);
 		pool_repair(pool, &s);
 	} else {
 		/* Rather a guest entry, of which there are few, and rather a low one. */
@@ -432,7 +449,7 @@ static void edit(Run *run)
 				break;
 		}
 		if (!s.nested)
-			t = find_touched(run, s.pa);
+			t = find_touched(run, &s);
 		pool_mutate(pool, &s);
 	}
 	if (!was_present(run, &s)) {
