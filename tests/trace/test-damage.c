@@ -102,7 +102,7 @@ static Result read_mutant(const char *path, unsigned flags, const Sample *s, boo
 	}
 	while ((result.last = m2d_trace_reader_next(r, &b, &error)) == 1) {
 		result.refs += b.n_refs;
-		if (any)
+		if (any || b.n_refs == 0)
 			continue;
 		ck_assert_uint_le(b.first_ref + b.n_refs, s->refs->len);
 		ck_assert(memcmp(b.refs, &g_array_index(s->refs, M2dRef, b.first_ref),

@@ -56,7 +56,7 @@ START_TEST(test_chunk_sizes)
 
 	for (unsigned k = 0; k < 2; k++) {
 		M2dTraceInfo info = {.n_vcpus = 3};
-		GArray *records = test_records(50 + k, 400000, 3, kinds[k]);
+		GArray *records = test_records(50 + k, kinds[k] ? 200000 : 600000, 3, kinds[k]);
 		g_autofree char *bytes = NULL;
 		unsigned n = 0;
 		size_t len;
