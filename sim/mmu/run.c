@@ -119,8 +119,11 @@ M2D_ALWAYS_INLINE uint32_t run_loop(M2dMmu *mmu, const M2dRef *refs, uint32_t n,
 	for (i = 0; i < n; i++) {
 		uint64_t va = refs[i].va, w = refs[i].w, data;
 
-		if (m2d_unlikely(w & SPECIAL) ||
-		    m2d_unlikely(!front_hit(mmu, need, ctx, va, w, &data))) {
+		if (m2d_unlikely(w & M2D_REF_DIRECT)) {
+			mmu->stats.c.direct_refs++;
+			*(w & 2 ? &tally->slow_fetch : &tally->slow_data) += 1;
+		} else if (m2d_unlikely(w & SPECIAL) ||
+			   m2d_unlikely(!front_hit(mmu, need, ctx, va, w, &data))) {
 			mmu->timing.refs = refs0 + i;
 			if (!run_slow(mmu, &refs[i], i, opt, fault))
 				break;
