@@ -16,7 +16,6 @@ static void drop_gpa(M2dMmu *mmu, uint64_t gpa)
 		.upper = M2D_UPPER_PATH,
 	};
 
-	mmu->stats.c.nested_faults++;
 	m2d_mmu_kill(mmu, &kill, M2D_FLUSH_NESTED_FAULT, 0);
 }
 
@@ -29,6 +28,10 @@ bool m2d_walker_read_pdpte(M2dMmu *mmu, uint64_t gpa, uint64_t *value, M2dOutcom
 	if (!m2d_mmu_nested(mmu, gpa, &access, &hit, out)) {
 		if (out->kind == M2D_OUT_EPT_VIOLATION)
 			drop_gpa(mmu, gpa);
+		if (out->kind == M2D_OUT_PML_FULL)
+			mmu->stats.c.pml_full++;
+		else
+			mmu->stats.c.nested_faults++;
 		/* Not caused by a linear address, and never a write. */
 		out->qualification &= ~(M2D_EPTQ_GLA | M2D_EPTQ_FINAL | M2D_EPTQ_WRITE);
 		return false;

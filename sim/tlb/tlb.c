@@ -50,7 +50,10 @@ static void init_shared_psc(M2dTlb *tlb, M2dArrayId first, const M2dPscGeometry 
 			continue;
 		if (owner < 0) {
 			owner = (int)id;
-			m2d_array_init(&tlb->array[id], tlb->arena, g->shared);
+			m2d_array_init(&tlb->array[id], tlb->arena,
+				       tlb->machine->tlb.ideal && g->shared.entries != 0
+					       ? ideal_geometry
+					       : g->shared);
 		} else {
 			tlb->array[id] = tlb->array[owner];
 			tlb->alias[id] = (uint8_t)owner;
