@@ -3,10 +3,8 @@
  * Damaged files: any flipped bit, any truncation, any bytes with correct checksums. A reader gives
  * a clean error or the right records, and with RECOVER every chunk that is intact.
  */
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "sim/trace/format.h"
@@ -64,18 +62,6 @@ static void sample_clear(Sample *s)
 	g_array_unref(s->refs);
 }
 
-static void put_file(const char *path, const uint8_t *bytes, size_t len)
-{
-	int fd;
-
-	/* Truncating or replacing a file makes some file systems wait for the disk. */
-	g_unlink(path);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(write(fd, bytes, len), (ssize_t)len);
-	close(fd);
-}
-
 typedef struct {
 	bool opened;
 	int last; /* of m2d_trace_reader_next() */
@@ -95,8 +81,7 @@ static Result read_mutant(const char *path, unsigned flags, const Sample *s, boo
 	Result result = {.opened = r != NULL, .lost_known = true};
 
 	if (r == NULL) {
-		ck_assert_ptr_nonnull(error);
-		ck_assert_ptr_null(strchr(error->message, '\n'));
+		expect(error != NULL && strchr(error->message, '\n') == NULL);
 		g_clear_error(&error);
 		return result;
 	}
@@ -104,14 +89,14 @@ static Result read_mutant(const char *path, unsigned flags, const Sample *s, boo
 		result.refs += b.n_refs;
 		if (any || b.n_refs == 0)
 			continue;
-		ck_assert_uint_le(b.first_ref + b.n_refs, s->refs->len);
-		ck_assert(memcmp(b.refs, &g_array_index(s->refs, M2dRef, b.first_ref),
-				 b.n_refs * sizeof(M2dRef)) == 0);
+		expect(b.first_ref + b.n_refs <= s->refs->len);
+		expect(memcmp(b.refs, &g_array_index(s->refs, M2dRef, b.first_ref),
+			      b.n_refs * sizeof(M2dRef)) == 0);
 	}
-	ck_assert((result.last < 0) == (error != NULL));
+	expect((result.last < 0) == (error != NULL));
 	if (error != NULL) {
-		ck_assert_ptr_null(strchr(error->message, '\n'));
-		ck_assert_ptr_nonnull(strstr(error->message, "offset"));
+		expect(strchr(error->message, '\n') == NULL);
+		expect(strstr(error->message, "offset") != NULL);
 		g_clear_error(&error);
 	}
 	d = m2d_trace_reader_damage(r, &result.damage);
@@ -143,7 +128,7 @@ START_TEST(test_bit_flips)
 		Result strict, recovered;
 
 		s.bytes[at] ^= bit;
-		put_file(path, s.bytes, s.len);
+		test_put_file(path, s.bytes, s.len);
 		strict = read_mutant(path, M2D_TRACE_COUNTS, &s, false);
 		/* Every byte is under some checksum: nothing may pass unnoticed. */
 		ck_assert(!strict.opened || strict.last < 0);
@@ -170,7 +155,7 @@ START_TEST(test_truncation)
 	for (size_t len = 0; len < s.len; len++) {
 		Result strict, recovered;
 
-		put_file(path, s.bytes, len);
+		test_put_file(path, s.bytes, len);
 		strict = read_mutant(path, 0, &s, false);
 		ck_assert(!strict.opened || strict.last < 0);
 		recovered = read_mutant(path, M2D_TRACE_RECOVER, &s, false);
@@ -200,7 +185,7 @@ START_TEST(test_recover_keeps_good_chunks)
 			Result r;
 
 			s.bytes[places[j]] ^= 0x10;
-			put_file(path, s.bytes, s.len);
+			test_put_file(path, s.bytes, s.len);
 			r = read_mutant(path, M2D_TRACE_RECOVER | M2D_TRACE_COUNTS, &s, false);
 			ck_assert(r.opened && r.last == 0);
 			ck_assert_uint_eq(r.damage, 1);
@@ -211,7 +196,7 @@ START_TEST(test_recover_keeps_good_chunks)
 	}
 	/* A hole in the middle: bytes missing, so that all that follows has moved. */
 	memmove(s.bytes + s.chunk[3] + 1000, s.bytes + s.chunk[4] + 500, s.len - s.chunk[4] - 500);
-	put_file(path, s.bytes, s.len - (s.chunk[4] - s.chunk[3]) + 500);
+	test_put_file(path, s.bytes, s.len - (s.chunk[4] - s.chunk[3]) + 500);
 	{
 		Result r = read_mutant(path, M2D_TRACE_RECOVER, &s, false);
 
@@ -270,7 +255,7 @@ START_TEST(test_sealed_garbage)
 				copy[s.chunk[c] + at] = (uint8_t)m2d_rng_next(&rng);
 			}
 			seal(copy + s.chunk[c], len);
-			put_file(path, copy, s.len);
+			test_put_file(path, copy, s.len);
 			read_mutant(path, M2D_TRACE_COUNTS, &s, true);
 			read_mutant(path, M2D_TRACE_RECOVER, &s, true);
 		}
@@ -304,29 +289,29 @@ START_TEST(test_bad_starts)
 	sample_init(&s, 100, false);
 	expect_error("/nonexistent/x.m2t", 0, "/nonexistent/x.m2t");
 	expect_error("/", 0, "/");
-	put_file(path, s.bytes, 0);
+	test_put_file(path, s.bytes, 0);
 	expect_error(path, 0, "empty");
-	put_file(path, (const uint8_t *)"MMTRACE1 is another format", 26);
+	test_put_file(path, (const uint8_t *)"MMTRACE1 is another format", 26);
 	expect_error(path, 0, "MMTRACE1");
-	put_file(path, (const uint8_t *)"\037\213 and so on, and so on", 22);
+	test_put_file(path, (const uint8_t *)"\037\213 and so on, and so on", 22);
 	expect_error(path, 0, "gzip");
-	put_file(path, (const uint8_t *)"plain text", 10);
+	test_put_file(path, (const uint8_t *)"plain text", 10);
 	expect_error(path, M2D_TRACE_RECOVER, "magic");
 
 	m2d_put16(s.bytes + 8, 2);
 	seal_file(s.bytes);
-	put_file(path, s.bytes, s.len);
+	test_put_file(path, s.bytes, s.len);
 	expect_error(path, 0, "format version 2.0");
 	expect_error(path, M2D_TRACE_RECOVER, "format version 2.0");
 	m2d_put16(s.bytes + 8, 1);
 	/* A newer minor version is read. */
 	m2d_put16(s.bytes + 10, 9);
 	seal_file(s.bytes);
-	put_file(path, s.bytes, s.len);
+	test_put_file(path, s.bytes, s.len);
 	ck_assert_int_eq(read_mutant(path, 0, &s, false).last, 0);
 	m2d_put32(s.bytes + 20, 100000);
 	seal_file(s.bytes);
-	put_file(path, s.bytes, s.len);
+	test_put_file(path, s.bytes, s.len);
 	expect_error(path, 0, "100000 vCPUs");
 	sample_clear(&s);
 	g_unlink(path);
@@ -368,7 +353,7 @@ START_TEST(test_absurd_sizes)
 				m2d_put32(copy + s.chunk[c] + m2d_get32(copy + s.chunk[c] + 12) - 4,
 					  (uint32_t)crc32(0, copy + s.chunk[c],
 							  m2d_get32(copy + s.chunk[c] + 12) - 4));
-				put_file(path, copy, s.len);
+				test_put_file(path, copy, s.len);
 				r = read_mutant(path, M2D_TRACE_COUNTS, &s, true);
 				/* n_pages, n_events ... of chunks that have none are not used;
 				 * but whatever is accepted has the right references. */

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Importers: what comes out of good input, and where the message points for bad input. */
-#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include "sim/base/error.h"
@@ -24,7 +22,7 @@ static void put_input(const void *bytes, size_t len, bool gzip)
 		ck_assert_int_eq(gzclose(z), Z_OK);
 		return;
 	}
-	ck_assert(g_file_set_contents(in_path, bytes, (gssize)len, NULL));
+	test_put_file(in_path, bytes, len);
 }
 
 /* All records of the trace as text. */

@@ -19,7 +19,7 @@ static void read_back(const char *path, GArray *records)
 	for (unsigned i = 0; i < records->len; i++) {
 		const TestRecord *want = &g_array_index(records, TestRecord, i);
 
-		ck_assert_int_eq(m2d_trace_cursor_next(c, &got, &error), 1);
+		expect(m2d_trace_cursor_next(c, &got, &error) == 1);
 		test_same(want, &got, ordinal);
 		ordinal += want->r.type == M2D_RECORD_REF;
 	}
@@ -113,7 +113,7 @@ START_TEST(test_seek)
 
 		ck_assert(m2d_trace_cursor_seek(c, want, &error));
 		do
-			ck_assert_int_eq(m2d_trace_cursor_next(c, &got, &error), 1);
+			expect(m2d_trace_cursor_next(c, &got, &error) == 1);
 		while (got.type != M2D_RECORD_REF || got.ordinal < want);
 		test_same(&g_array_index(records, TestRecord, refs[want]), &got, want);
 	}
@@ -228,10 +228,9 @@ START_TEST(test_segments)
 			ck_assert_uint_eq(s->first_ref, refs);
 			ck_assert_uint_eq(s->first_event, events);
 			for (unsigned j = 0; j < s->n_events; j++)
-				ck_assert_uint_eq(b.events[events + j].vcpu, s->vcpu);
+				expect(b.events[events + j].vcpu == s->vcpu);
 			for (unsigned j = 0; j < s->n_refs; j++)
-				ck_assert_uint_eq((b.refs[refs + j].w & M2D_REF_GUEST) != 0,
-						  s->guest);
+				expect(((b.refs[refs + j].w & M2D_REF_GUEST) != 0) == s->guest);
 			refs += s->n_refs;
 			events += s->n_events;
 		}

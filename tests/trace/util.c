@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "util.h"
 
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *temp_dir;
 
@@ -21,6 +23,18 @@ char *test_temp(const char *name)
 		atexit(remove_temp_dir);
 	}
 	return g_build_filename(temp_dir, name, NULL);
+}
+
+void test_put_file(const char *path, const void *bytes, size_t len)
+{
+	int fd;
+
+	/* Truncating or replacing a file makes some file systems wait for the disk. */
+	g_unlink(path);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, bytes, len), (ssize_t)len);
+	close(fd);
 }
 
 static void free_record(gpointer p)
@@ -139,26 +153,26 @@ void test_write(const char *path, const M2dTraceInfo *info, GArray *records)
 
 void test_same(const TestRecord *want, const M2dTraceRecord *got, uint64_t ordinal)
 {
-	ck_assert_int_eq(got->type, want->r.type);
-	ck_assert_uint_eq(got->ordinal, ordinal);
+	expect(got->type == want->r.type);
+	expect(got->ordinal == ordinal);
 	if (want->r.type == M2D_RECORD_PAGE) {
-		ck_assert_uint_eq(got->page.pa, want->r.page.pa);
-		ck_assert(!got->page.data == !want->data);
+		expect(got->page.pa == want->r.page.pa);
+		expect(!got->page.data == !want->data);
 		if (want->data != NULL)
-			ck_assert_mem_eq(got->page.data, want->data, 4096);
+			expect(memcmp(got->page.data, want->data, 4096) == 0);
 	} else if (want->r.type == M2D_RECORD_EVENT) {
-		ck_assert_uint_eq(got->vcpu, want->r.vcpu);
-		ck_assert_mem_eq(&got->event, &want->r.event, sizeof(M2dTraceEvent));
+		expect(got->vcpu == want->r.vcpu);
+		expect(memcmp(&got->event, &want->r.event, sizeof(M2dTraceEvent)) == 0);
 	} else {
 		uint64_t size = want->r.ref.w >> M2D_REF_SIZE_SHIFT & 0xff;
 		uint64_t w = want->r.ref.w & ~M2D_REF_CROSS;
 
 		if ((want->r.ref.va & 0xfff) + (size != 0 ? size : 1) > 4096)
 			w |= M2D_REF_CROSS;
-		ck_assert_uint_eq(got->vcpu, want->r.vcpu);
-		ck_assert_uint_eq(got->ref.va, want->r.ref.va);
-		ck_assert_uint_eq(got->ref.w, w);
-		ck_assert_uint_eq(got->n, want->r.n);
+		expect(got->vcpu == want->r.vcpu);
+		expect(got->ref.va == want->r.ref.va);
+		expect(got->ref.w == w);
+		expect(got->n == want->r.n);
 	}
 }
 

@@ -17,6 +17,9 @@ typedef struct {
 /* test_temp: a path in a fresh temporary folder, to g_free(). */
 char *test_temp(const char *name);
 
+/* test_put_file: write @len bytes to a new file at @path. */
+void test_put_file(const char *path, const void *bytes, size_t len);
+
 /* test_records: @n random records of every kind; equal seeds, equal records. Array of TestRecord.
  * @wild: addresses, sizes and attributes without any pattern. */
 GArray *test_records(uint64_t seed, unsigned n, unsigned n_vcpus, bool wild);
@@ -27,6 +30,13 @@ void test_same(const TestRecord *want, const M2dTraceRecord *got, uint64_t ordin
 
 /* test_main: run @suite without forking, so that sanitizers see one process. */
 int test_main(Suite *suite);
+
+/* ck_assert() talks to its runner each time: too slow for what is checked millions of times. */
+#define expect(condition)                                                                          \
+	do {                                                                                       \
+		if (!(condition))                                                                  \
+			ck_abort_msg("expected: %s", #condition);                                  \
+	} while (0)
 
 #define assert_no_error(error)                                                                     \
 	do {                                                                                       \
