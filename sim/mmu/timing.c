@@ -27,7 +27,8 @@ static uint32_t walk_length(M2dTiming *t, M2dWalkLog *log, M2dStats *stats,
 			    uint32_t part[M2D_N_WALK_PARTS])
 {
 	const M2dMachine *m = t->machine;
-	uint64_t *level = &stats->c.pte_l1_hits;
+	uint64_t *const from[] = {&stats->c.pte_l1_hits, &stats->c.pte_l2_hits,
+				  &stats->c.pte_l3_hits, &stats->c.pte_dram};
 	uint32_t sum = 0;
 
 	part[0] = m->walk.start;
@@ -40,7 +41,7 @@ static uint32_t walk_length(M2dTiming *t, M2dWalkLog *log, M2dStats *stats,
 		uint32_t cycles;
 
 		f->served_by = (uint8_t)m2d_ptecache_fetch(t->cache, f->hpa, &cycles);
-		level[f->served_by - 1]++;
+		(*from[f->served_by - 1])++;
 		part[f->dimension == M2D_DIM_GUEST ? 3 : 4] += cycles;
 	}
 	for (int i = 0; i < M2D_N_WALK_PARTS; i++)

@@ -5,8 +5,6 @@
 #include "sim/mmu/run.h"
 #include "sim/replay/replay.h"
 
-#define M2D_MAX_STORIES 64 /* findings kept with their text; the rest is only counted */
-
 /* What replay knows of one vCPU besides its architecture. */
 typedef struct {
 	M2dVcpu *vcpu;

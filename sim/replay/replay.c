@@ -129,22 +129,6 @@ uint64_t m2d_replay_refs(const M2dReplay *r)
 	return r->refs;
 }
 
-void m2d_replay_story(M2dReplay *r, const char *invariant, uint64_t ref, unsigned vcpu,
-		      const char *format, ...)
-{
-	M2dViolation v = {g_strdup(invariant), ref, vcpu, NULL};
-	va_list args;
-
-	if (r->stories->len >= M2D_MAX_STORIES) {
-		g_free(v.invariant);
-		return;
-	}
-	va_start(args, format);
-	v.story = g_strdup_vprintf(format, args);
-	va_end(args);
-	g_array_append_val(r->stories, v);
-}
-
 static void take_sample(M2dReplay *r)
 {
 	M2dSample s = {.ref = r->refs};
