@@ -177,7 +177,7 @@ static void dump(const Enumeration *e, const Case *c, uint64_t number)
 	fputc('\n', stderr);
 }
 
-/* --- the rights of a guest page --------------------------------------------------------------- */
+/* --- the rights of a guest page -------------------------------------------------------------- */
 
 /* Flags of a leaf mapping and of the processor, as far as rights go. */
 typedef struct {
@@ -209,7 +209,7 @@ static uint64_t request_bits(unsigned kind, unsigned who, bool id)
 	       (kind == M2D_ACC_FETCH && id ? M2D_PFEC_ID : 0);
 }
 
-/* --- native ----------------------------------------------------------------------------------- */
+/* --- native ---------------------------------------------------------------------------------- */
 
 static const unsigned width_of[3] = {36, 40, 52};
 
@@ -314,7 +314,7 @@ static void load_native(Layout *l, const Case *c)
 	layout_load(l, width_of[v[CPU_WIDTH]], M2D_FEAT_ALL);
 }
 
-/* --- nested ----------------------------------------------------------------------------------- */
+/* --- nested ---------------------------------------------------------------------------------- */
 
 #define PTE_GPA  LAYOUT_ENTRY(LAYOUT_GPA_PT)
 #define DATA_GPA (LAYOUT_GPA_DATA | (LAYOUT_GVA & 0xfff))
@@ -475,7 +475,7 @@ static void load_nested(Layout *l, const Case *c)
 	}
 }
 
-/* --- running ---------------------------------------------------------------------------------- */
+/* --- running --------------------------------------------------------------------------------- */
 
 typedef struct {
 	const Enumeration *e;

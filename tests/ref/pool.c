@@ -48,7 +48,7 @@ const Mode pool_mode[] = {
 };
 const unsigned pool_n_modes = M2D_N_ELEMENTS(pool_mode);
 
-/* --- frames ----------------------------------------------------------------------------------- */
+/* --- frames ---------------------------------------------------------------------------------- */
 
 int pool_frame_of(const Pool *pool, uint64_t pa)
 {
@@ -158,8 +158,7 @@ void pool_dump_word(const Pool *pool, uint64_t pa)
 			pool->ref[f][(pa & 4095) / 8]);
 }
 
-/* --- comparing ----------------------------------------------------------------------------------
- */
+/* --- comparing ------------------------------------------------------------------------------- */
 
 const char *pool_compare(const RefCpu *cpu, const M2dAccess *access, const M2dOutcome *ref,
 			 const M2dOutcome *out, bool refs)

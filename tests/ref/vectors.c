@@ -19,7 +19,7 @@
 #define GLA          0x80u
 #define FINAL        0x100u
 
-/* --- nested page tables ----------------------------------------------------------------------- */
+/* --- nested page tables ---------------------------------------------------------------------- */
 
 typedef struct {
 	const char *name;
@@ -95,7 +95,7 @@ START_TEST(npt)
 }
 END_TEST
 
-/* --- extended page tables --------------------------------------------------------------------- */
+/* --- extended page tables -------------------------------------------------------------------- */
 
 typedef struct {
 	const char *name;
@@ -306,7 +306,7 @@ START_TEST(cold_walk)
 }
 END_TEST
 
-/* --- loading the PDPTE registers -------------------------------------------------------------- */
+/* --- loading the PDPTE registers ------------------------------------------------------------- */
 
 #define PDPTES LAYOUT_GPA_PML4 /* the page is free in this mode */
 
@@ -389,8 +389,7 @@ START_TEST(pdpte_in_memory)
 }
 END_TEST
 
-/* --- rights given without an invalidation -------------------------------------------------------
- */
+/* --- rights given without an invalidation ---------------------------------------------------- */
 
 /* Intel may fault once through the cached entry, which drops it; AMD walks again first. */
 START_TEST(upgrade)

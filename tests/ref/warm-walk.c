@@ -18,17 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/ref/pool.h"
+#include "tests/ref/warm.h"
 
 #define EPOCH      400 /* accesses between rebuilds */
-#define PAGES      12
 #define FULL_CHECK 100
-
-typedef struct {
-	const char *machine;
-	bool tiny;  /* a few entries everywhere, so that most are evicted soon */
-	bool ideal; /* nothing is ever evicted */
-} Variant;
 
 static const Variant intel_variant[] = {
 	{"generic", false, false},   {"haswell", false, false}, {"sapphire-rapids", false, false},
@@ -40,124 +33,6 @@ static const Variant amd_variant[] = {
 	{"zen2", true, false},     {"zen3", false, true},
 };
 
-/* What was done after a change, for the tally and for messages. */
-typedef enum {
-	DO_NOTHING,
-	DO_INVLPG,
-	DO_INVPCID_ADDRESS,
-	DO_INVPCID_CONTEXT,
-	DO_INVPCID_ALL_GLOBAL,
-	DO_INVPCID_ALL,
-	DO_MOV_CR3,
-	DO_TOGGLE_PGE,
-	DO_INVVPID_ADDRESS,
-	DO_INVVPID_CONTEXT,
-	DO_INVVPID_ALL,
-	DO_INVVPID_RETAIN,
-	DO_INVEPT_CONTEXT,
-	DO_INVEPT_ALL,
-	DO_TLB_CONTROL_1,
-	DO_TLB_CONTROL_3,
-	DO_TLB_CONTROL_7,
-	DO_INVLPGA,
-	DO_INVLPGB,
-	DO_INVLPGB_NESTED,
-	N_DO
-} Deed;
-
-static const char *const deed_name[N_DO] = {
-	"nothing",
-	"INVLPG",
-	"INVPCID address",
-	"INVPCID context",
-	"INVPCID all global",
-	"INVPCID all",
-	"MOV CR3",
-	"CR4.PGE twice",
-	"INVVPID address",
-	"INVVPID context",
-	"INVVPID all",
-	"INVVPID retain globals",
-	"INVEPT context",
-	"INVEPT all",
-	"TLB_CONTROL 1",
-	"TLB_CONTROL 3",
-	"TLB_CONTROL 7",
-	"INVLPGA",
-	"INVLPGB",
-	"INVLPGB nested",
-};
-
-typedef struct {
-	const Mode *mode;
-	const Variant *variant;
-	unsigned number; /* of the variant: other cases for each */
-	uint64_t seed, epoch;
-	unsigned i; /* case in the epoch */
-	M2dWorld *world;
-	M2dVcpu *vcpu;
-	Pool *pool;
-	RefCpu cpu;
-	RefResult res;
-	bool in_guest;
-	bool two; /* two address spaces with PCIDs take turns */
-	uint64_t other_cr3;
-	uint64_t page[PAGES];
-	Deed last_deed;
-	uint64_t n_deed[N_DO], n_served[3], n_kind[M2D_OUT_PML_FULL + 1];
-	bool verbose;
-} Run;
-
-/* Pages and rights that a change concerns. */
-typedef struct {
-	unsigned pages; /* bit for each of run->page */
-	bool here;      /* in the address space in force */
-	bool other;     /* in the other one */
-	bool upper;     /* the entry points at a table for one of them */
-	bool global;
-	unsigned shift; /* the entry maps pages of 1 << shift bytes; 12 if it points at a table */
-} Touched;
-
-static void die(const Run *run, const char *what)
-{
-	fprintf(stderr, "%s on %s: %s; seed %" PRIu64 " epoch %" PRIu64 " case %u\n",
-		run->mode->name, run->variant->machine, what, run->seed, run->epoch, run->i);
-	ref_dump(&run->cpu, &(M2dAccess){0}, &(RefResult){0});
-	exit(1);
-}
-
-static void must(const Run *run, M2dInsn insn, const char *what)
-{
-	if (insn != M2D_INSN_OK)
-		die(run, what);
-}
-
-/* --- entering ----------------------------------------------------------------------------------
- */
-
-static void enter(Run *run, unsigned tlb_control)
-{
-	must(run, m2d_vcpu_enter(run->vcpu, &run->cpu.regs, &run->cpu.nested, tlb_control),
-	     "entry refused");
-}
-
-static void load_host(Run *run)
-{
-	const M2dNested *n = &run->cpu.nested;
-	M2dRegs host = {
-		.cr0 = M2D_CR0_PE | M2D_CR0_PG | M2D_CR0_WP,
-		.cr4 = M2D_CR4_PAE,
-		.efer = M2D_EFER_LME | M2D_EFER_LMA | M2D_EFER_NXE,
-	};
-
-	m2d_vcpu_exit(run->vcpu);
-	if (n->kind == M2D_NESTED_NPT) {
-		host.cr4 = n->hcr4;
-		host.efer = n->hefer;
-	}
-	m2d_vcpu_load_host(run->vcpu, &host);
-}
-
 /* Drop everything and put new registers in force. */
 static void start_afresh(Run *run)
 {
@@ -167,23 +42,23 @@ static void start_afresh(Run *run)
 		.efer = M2D_EFER_LME | M2D_EFER_LMA,
 	};
 
-	load_host(run);
+	warm_load_host(run);
 	if (!run->in_guest) {
 		m2d_vcpu_load_host(run->vcpu, &plain);
-		must(run, m2d_vcpu_mov_cr4(run->vcpu, plain.cr4 | M2D_CR4_PGE), "MOV CR4 refused");
-		must(run, m2d_vcpu_mov_cr4(run->vcpu, plain.cr4), "MOV CR4 refused");
+		warm_must(run, m2d_vcpu_mov_cr4(run->vcpu, plain.cr4 | M2D_CR4_PGE),
+			  "MOV CR4 refused");
+		warm_must(run, m2d_vcpu_mov_cr4(run->vcpu, plain.cr4), "MOV CR4 refused");
 		m2d_vcpu_load_host(run->vcpu, &run->cpu.regs);
 	} else if (run->mode->vendor == M2D_VENDOR_INTEL) {
-		must(run, m2d_vcpu_invept(run->vcpu, 2, 0), "INVEPT refused");
-		must(run, m2d_vcpu_invvpid(run->vcpu, 2, 0, M2D_GVA(0)), "INVVPID refused");
-		enter(run, 0);
+		warm_must(run, m2d_vcpu_invept(run->vcpu, 2, 0), "INVEPT refused");
+		warm_must(run, m2d_vcpu_invvpid(run->vcpu, 2, 0, M2D_GVA(0)), "INVVPID refused");
+		warm_enter(run, 0);
 	} else {
-		enter(run, 1);
+		warm_enter(run, 1);
 	}
 }
 
-/* --- what a change concerns ---------------------------------------------------------------------
- */
+/* --- what a change concerns ------------------------------------------------------------------ */
 
 static void ignore_write(void *data, uint64_t pa, unsigned size, uint64_t value)
 {
@@ -256,165 +131,6 @@ static Touched find_touched(const Run *run, const RefStep *step)
 	return t;
 }
 
-/* --- invalidations ------------------------------------------------------------------------------
- */
-
-static bool intel_pae(const Run *run)
-{
-	return run->mode->vendor == M2D_VENDOR_INTEL && run->mode->guest == FORMAT_PAE;
-}
-
-/* May @deed follow a change of a guest entry? */
-static bool enough_for_guest(const Run *run, Deed deed, const Touched *t)
-{
-	bool intel = run->mode->vendor == M2D_VENDOR_INTEL, guest = run->in_guest;
-
-	switch (deed) {
-	case DO_INVLPG:
-		return !t->other;
-	case DO_INVPCID_ALL_GLOBAL:
-		return true;
-	case DO_INVPCID_ADDRESS: /* for each PCID concerned */
-	case DO_INVPCID_CONTEXT:
-	case DO_INVPCID_ALL:
-		return !t->global;
-	case DO_MOV_CR3: /* loads the PDPTEs again on Intel: another test */
-		return !t->global && !t->other && !intel_pae(run);
-	case DO_TOGGLE_PGE:
-		return !intel_pae(run);
-	case DO_INVVPID_ADDRESS:
-	case DO_INVVPID_CONTEXT:
-	case DO_INVVPID_ALL:
-		return intel && guest;
-	case DO_INVVPID_RETAIN:
-		return intel && guest && !t->global;
-	case DO_INVEPT_CONTEXT:
-	case DO_INVEPT_ALL:
-		return intel && run->cpu.nested.kind == M2D_NESTED_EPT;
-	case DO_TLB_CONTROL_1:
-	case DO_TLB_CONTROL_3:
-		return !intel && guest;
-	case DO_TLB_CONTROL_7:
-		return !intel && guest && !t->global;
-	case DO_INVLPGA: /* what it does to upper levels is left open */
-		return !intel && guest && !t->upper && !t->other;
-	case DO_INVLPGB:
-		return !intel && guest;
-	default:
-		return false;
-	}
-}
-
-/* May @deed follow a change of a nested entry? */
-static bool enough_for_nested(const Run *run, Deed deed)
-{
-	switch (deed) {
-	case DO_INVEPT_CONTEXT:
-	case DO_INVEPT_ALL:
-		return run->cpu.nested.kind == M2D_NESTED_EPT;
-	case DO_TLB_CONTROL_1:
-	case DO_TLB_CONTROL_3:
-	case DO_INVLPGB_NESTED:
-		return run->cpu.nested.kind == M2D_NESTED_NPT;
-	default:
-		return false;
-	}
-}
-
-/* One of the instructions that @deed takes, for the page at @va where it names one. */
-static M2dInsn execute(Run *run, Deed deed, const Touched *t, M2dGva va)
-{
-	M2dVcpu *v = run->vcpu;
-	const M2dRegs *r = &run->cpu.regs;
-	uint32_t tag = run->cpu.nested.tag;
-	uint64_t pcid = (r->cr4 & M2D_CR4_PCIDE) ? r->cr3 & M2D_CR3_PCID : 0;
-	uint64_t other = run->other_cr3 & M2D_CR3_PCID;
-	M2dInsn insn = M2D_INSN_OK;
-
-	switch (deed) {
-	case DO_INVLPG:
-		return m2d_vcpu_invlpg(v, va);
-	case DO_INVPCID_ADDRESS:
-	case DO_INVPCID_CONTEXT:
-		if (t->here)
-			insn = m2d_vcpu_invpcid(v, deed == DO_INVPCID_CONTEXT, pcid, va);
-		if (t->other && insn == M2D_INSN_OK)
-			insn = m2d_vcpu_invpcid(v, deed == DO_INVPCID_CONTEXT, other, va);
-		return insn;
-	case DO_INVPCID_ALL_GLOBAL:
-		return m2d_vcpu_invpcid(v, 2, 0, M2D_GVA(0));
-	case DO_INVPCID_ALL:
-		return m2d_vcpu_invpcid(v, 3, 0, M2D_GVA(0));
-	case DO_MOV_CR3:
-		return m2d_vcpu_mov_cr3(v, r->cr3);
-	case DO_TOGGLE_PGE:
-		insn = m2d_vcpu_mov_cr4(v, r->cr4 ^ M2D_CR4_PGE);
-		return insn == M2D_INSN_OK ? m2d_vcpu_mov_cr4(v, r->cr4) : insn;
-	case DO_INVVPID_ADDRESS:
-		return m2d_vcpu_invvpid(v, 0, tag, va);
-	case DO_INVVPID_CONTEXT:
-		return m2d_vcpu_invvpid(v, 1, tag, M2D_GVA(0));
-	case DO_INVVPID_ALL:
-		return m2d_vcpu_invvpid(v, 2, 0, M2D_GVA(0));
-	case DO_INVVPID_RETAIN:
-		return m2d_vcpu_invvpid(v, 3, tag, M2D_GVA(0));
-	case DO_INVEPT_CONTEXT:
-		return m2d_vcpu_invept(v, 1, run->cpu.nested.eptp);
-	case DO_INVEPT_ALL:
-		return m2d_vcpu_invept(v, 2, 0);
-	case DO_INVLPGA:
-		return m2d_vcpu_invlpga(v, va, tag);
-	case DO_INVLPGB: /* address, ASID and global valid: any PCID */
-		return m2d_vcpu_invlpgb(v, (va.v & ~UINT64_C(4095)) | 0xd, 0, tag);
-	case DO_INVLPGB_NESTED: /* ASID and global valid, nested too */
-		return m2d_vcpu_invlpgb(v, 0x2c, 0, tag);
-	case DO_NOTHING:
-	case DO_TLB_CONTROL_1: /* at the entry after */
-	case DO_TLB_CONTROL_3:
-	case DO_TLB_CONTROL_7:
-	case N_DO:
-		break;
-	}
-	return insn;
-}
-
-static void perform(Run *run, Deed deed, const Touched *t)
-{
-	bool from_host = deed >= DO_INVVPID_ADDRESS;
-	bool by_page = deed == DO_INVLPG || deed == DO_INVPCID_ADDRESS ||
-		       deed == DO_INVVPID_ADDRESS || deed == DO_INVLPGA || deed == DO_INVLPGB;
-
-	if (from_host)
-		load_host(run);
-	for (unsigned p = 0; p < (by_page ? PAGES : 1); p++) {
-		uint64_t va = run->page[p] | 0x800;
-		bool again = false;
-
-		if (by_page && !(t->pages >> p & 1))
-			continue;
-		if (deed == DO_INVLPG && t->shift > 12) {
-			/* One address anywhere in a large page does for all of it, in however
-			 * many pieces it is cached. */
-			for (unsigned q = 0; q < p; q++)
-				again |=
-					(t->pages >> q & 1) && (run->page[q] ^ va) >> t->shift == 0;
-			va = (va & ~m2d_low_mask(t->shift)) |
-			     (m2d_rng_next(&run->pool->rng) & m2d_low_mask(t->shift));
-		}
-		if (!again)
-			must(run, execute(run, deed, t, M2D_GVA(va)), deed_name[deed]);
-	}
-	if (deed == DO_INVLPGB || deed == DO_INVLPGB_NESTED)
-		must(run, m2d_vcpu_tlbsync(run->vcpu), "TLBSYNC refused");
-	if (from_host)
-		enter(run, deed == DO_TLB_CONTROL_1   ? 1
-			   : deed == DO_TLB_CONTROL_3 ? 3
-			   : deed == DO_TLB_CONTROL_7 ? 7
-						      : 0);
-	run->n_deed[deed]++;
-	run->last_deed = deed;
-}
-
 static bool was_present(const Run *run, const RefStep *s)
 {
 	if (s->nested && run->cpu.nested.kind == M2D_NESTED_EPT)
@@ -459,12 +175,12 @@ static void edit(Run *run)
 	}
 	do
 		deed = (Deed)m2d_rng_below(&pool->rng, N_DO);
-	while (s.nested ? !enough_for_nested(run, deed) : !enough_for_guest(run, deed, &t));
-	perform(run, deed, &t);
+	while (s.nested ? !warm_enough_for_nested(run, deed)
+			: !warm_enough_for_guest(run, deed, &t));
+	warm_perform(run, deed, &t);
 }
 
-/* --- registers that take effect without any invalidation ----------------------------------------
- */
+/* --- registers that take effect without any invalidation ------------------------------------- */
 
 static void change_rights(Run *run)
 {
@@ -472,16 +188,16 @@ static void change_rights(Run *run)
 	M2dRegs *r = &run->cpu.regs;
 	uint64_t cr4 = r->cr4 ^ (m2d_rng_next(&pool->rng) & (M2D_CR4_SMAP | M2D_CR4_PKE));
 
-	if (!intel_pae(run) && pool_chance(pool, 300))
+	if (!warm_intel_pae(run) && pool_chance(pool, 300))
 		cr4 ^= M2D_CR4_SMEP;
 	switch (m2d_rng_below(&pool->rng, 3)) {
 	case 0:
 		r->cr0 ^= M2D_CR0_WP;
-		must(run, m2d_vcpu_mov_cr0(run->vcpu, r->cr0), "MOV CR0 refused");
+		warm_must(run, m2d_vcpu_mov_cr0(run->vcpu, r->cr0), "MOV CR0 refused");
 		break;
 	case 1:
 		r->cr4 = cr4;
-		must(run, m2d_vcpu_mov_cr4(run->vcpu, r->cr4), "MOV CR4 refused");
+		warm_must(run, m2d_vcpu_mov_cr4(run->vcpu, r->cr4), "MOV CR4 refused");
 		break;
 	default:
 		r->ac = !r->ac;
@@ -499,7 +215,7 @@ static void switch_space(Run *run)
 
 	if (!run->two)
 		return;
-	must(run, m2d_vcpu_mov_cr3(run->vcpu, cr3 | M2D_CR3_NOFLUSH), "MOV CR3 refused");
+	warm_must(run, m2d_vcpu_mov_cr3(run->vcpu, cr3 | M2D_CR3_NOFLUSH), "MOV CR3 refused");
 	run->other_cr3 = run->cpu.regs.cr3;
 	run->cpu.regs.cr3 = cr3;
 }
@@ -509,13 +225,12 @@ static void exit_and_enter(Run *run)
 {
 	if (!run->in_guest)
 		return;
-	load_host(run);
+	warm_load_host(run);
 	run->cpu.nested.pml_index = 511;
-	enter(run, 0);
+	warm_enter(run, 0);
 }
 
-/* --- running ------------------------------------------------------------------------------------
- */
+/* --- running --------------------------------------------------------------------------------- */
 
 static bool access_once(Run *run)
 {
@@ -563,7 +278,7 @@ static bool access_once(Run *run)
 			pool_dump_word(pool, run->res.step[s].pa);
 	pool_dump_word(pool, pool_difference(pool));
 	fprintf(stderr, "in %s mode; last change was followed by: %s\n",
-		run->in_guest ? "guest" : "host", deed_name[run->last_deed]);
+		run->in_guest ? "guest" : "host", warm_deed_name[run->last_deed]);
 	return false;
 }
 
@@ -729,7 +444,7 @@ static bool run_variant(Run *run, uint64_t first, uint64_t cases)
 		       100.0 * (double)hits / (double)MAX(all, 1));
 		for (unsigned d = 0; d < N_DO; d++)
 			if (run->n_deed[d] != 0)
-				printf(" %s %" PRIu64, deed_name[d], run->n_deed[d]);
+				printf(" %s %" PRIu64, warm_deed_name[d], run->n_deed[d]);
 		putchar('\n');
 		fflush(stdout);
 	}
