@@ -102,7 +102,7 @@ M2D_ALWAYS_INLINE bool front_hit(M2dMmu *mmu, const uint64_t *need, uint32_t ctx
 		if ((*o & 15) != f->way)
 			*o = m2d_order_touch(*o, f->way);
 	} else {
-		m2d_array_touch_list(a, mmu->arena, f->set, f->way);
+		m2d_array_touch_list_plain(a, f->set, f->way);
 	}
 	return true;
 }

@@ -76,6 +76,24 @@ static inline uint64_t m2d_order_touch(uint64_t order, uint32_t way)
 
 void m2d_array_touch_list(const M2dArray *array, M2dArena *arena, uint32_t set, uint32_t way);
 
+/* m2d_array_touch_list_plain: the same as plain stores: only while no journal is attached. */
+M2D_ALWAYS_INLINE void m2d_array_touch_list_plain(const M2dArray *array, uint32_t set, uint32_t way)
+{
+	M2dWayLink *l = array->link + (size_t)set * (array->ways + 1);
+	uint32_t head = array->ways, first = l[head].next, next, prev;
+
+	if (first == way)
+		return;
+	next = l[way].next;
+	prev = l[way].prev;
+	l[prev].next = (uint8_t)next;
+	l[next].prev = (uint8_t)prev;
+	l[way].next = (uint8_t)first;
+	l[way].prev = (uint8_t)head;
+	l[first].prev = (uint8_t)way;
+	l[head].next = (uint8_t)way;
+}
+
 /* m2d_array_touch: make @slot of @set the most recently used. */
 M2D_ALWAYS_INLINE void m2d_array_touch(const M2dArray *array, M2dArena *arena, uint32_t set,
 				       uint32_t slot)

@@ -433,39 +433,54 @@ static uint64_t kill_array(M2dTlb *tlb, M2dArrayId id, const M2dKill *k, const u
 	return dropped;
 }
 
-/* INVLPG and its like while no large page is cached in pieces: only the sets that can hold @va. */
+/*
+ * INVLPG and its like while no large page is cached in pieces: only the sets that can hold @va, or
+ * the page-directory entry above it (4 MiB apart in 32-bit mode).
+ */
 static uint64_t kill_va_sets(M2dTlb *tlb, M2dArrayId id, const M2dKill *k, const uint8_t *sel)
 {
+	static const uint8_t shifts[] = {12, 21, 30, 22};
 	const M2dArray *a = &tlb->array[id];
+	uint32_t done[M2D_N_ELEMENTS(shifts)];
 	uint64_t dropped = 0;
-	uint32_t done[M2D_N_SIZES];
 
-	for (unsigned size = 0; size < M2D_N_SIZES; size++) {
-		uint32_t set = page_set(a, k->va, m2d_size_shift((M2dPageSize)size));
+	for (unsigned i = 0; i < M2D_N_ELEMENTS(shifts); i++) {
+		uint32_t set = page_set(a, k->va, shifts[i]);
 		bool seen = false;
 
-		for (unsigned i = 0; i < size; i++)
-			seen |= done[i] == set;
-		done[size] = set;
+		for (unsigned j = 0; j < i; j++)
+			seen |= done[j] == set;
+		done[i] = set;
 		for (uint32_t w = 0; w < a->ways && !seen; w++) {
 			uint32_t s = set * a->ways + w;
+			bool upper;
 
-			if (a->tag[s] == 0 || !sel[m2d_tag_ctx(a->tag[s])] ||
-			    (id == M2D_ARR_L2 && m2d_tag_class(a->tag[s]) == M2D_CLASS_PDE) ||
-			    !kill_item(a, s, false, k))
+			if (a->tag[s] == 0 || !sel[m2d_tag_ctx(a->tag[s])])
+				continue;
+			upper = id == M2D_ARR_L2 && m2d_tag_class(a->tag[s]) == M2D_CLASS_PDE;
+			if (!kill_item(a, s, upper, k))
 				continue;
 			drop_slot(tlb, id, s);
-			dropped++;
+			dropped += !upper;
 		}
 	}
 	return dropped;
+}
+
+/* True if the items that @k names in array @id stand in few sets. */
+static bool few_sets(const M2dTlb *tlb, M2dArrayId id, const M2dKill *k)
+{
+	if (!k->match_va || *tlb->n_splinters != 0)
+		return false;
+	return id != M2D_ARR_L2 || k->upper != M2D_UPPER_ALL ||
+	       tlb->array[id].n_class[M2D_CLASS_PDE] == 0;
 }
 
 uint64_t m2d_tlb_kill(M2dTlb *tlb, const M2dKill *kill)
 {
 	uint8_t sel[M2D_MAX_CTX];
 	uint32_t n = (uint32_t)*tlb->ctx.n;
-	bool any = false, pde_in_l2 = tlb->machine->tlb.l2_holds_pde;
+	bool any = false;
 	uint64_t dropped = 0;
 
 	memset(sel, 0, n);
@@ -485,10 +500,10 @@ uint64_t m2d_tlb_kill(M2dTlb *tlb, const M2dKill *kill)
 			continue;
 		if (psc && kill->upper == M2D_UPPER_NONE)
 			continue;
-		if (!psc && kill->keep_leaves && !(id == M2D_ARR_L2 && pde_in_l2))
+		if (!psc && kill->keep_leaves &&
+		    (id != M2D_ARR_L2 || a->n_class[M2D_CLASS_PDE] == 0))
 			continue;
-		if (!psc && kill->match_va && *tlb->n_splinters == 0 &&
-		    !(id == M2D_ARR_L2 && pde_in_l2 && kill->upper != M2D_UPPER_NONE))
+		if (!psc && few_sets(tlb, (M2dArrayId)id, kill))
 			dropped += kill_va_sets(tlb, (M2dArrayId)id, kill, sel);
 		else
 			dropped += kill_array(tlb, (M2dArrayId)id, kill, sel);
