@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bit and mask helpers, and branch hints. Bit numbers count from 0 as in the vendors' manuals. */
+/* Bits and masks, and branch hints. Bit numbers count from 0 as in the vendors' manuals. */
 #pragma once
 
 #include <stdint.h>

@@ -4,8 +4,9 @@
  * space (L1-physical memory under an outer hypervisor) owns none: its frames are windows onto
  * frames of its parent, entered by m2d_space_map(). Addresses go up to 52 bits. Frames never move.
  *
- * Every page table lives in exactly one space and is read and written through it; a write
- * observer sees all writes, whoever makes them.
+ * Every page table lives in exactly one space and is read and written through it. A write is
+ * reported, whoever makes it, to the observers of the space it was made through: those of a parent
+ * do not see writes through a space derived from it, nor the reverse.
  */
 #pragma once
 
@@ -86,7 +87,7 @@ void m2d_space_write64(M2dSpace *space, M2dHpa pa, uint64_t value);
 void m2d_space_write32(M2dSpace *space, M2dHpa pa, uint32_t value);
 
 /**
- * m2d_space_observe: call @observer after every write to @space, in order of registration.
+ * m2d_space_observe: call @observer after every write through @space, in order of registration.
  * m2d_space_unobserve: the reverse, for the same pair.
  */
 void m2d_space_observe(M2dSpace *space, M2dWriteObserver observer, void *data);
