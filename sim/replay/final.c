@@ -27,18 +27,33 @@ static void compare_page(const uint64_t *ours, const uint64_t *theirs, M2dFinalD
 	}
 }
 
-bool m2d_replay_final(M2dReplay *r, const char *path, M2dFinalDiff *diff, GError **error)
+/* Why the last read gave @n bytes, which are neither a record nor the end; @offset: of the read. */
+static void read_error(gzFile f, const char *path, uint64_t offset, int n, GError **error)
 {
-	gzFile f = gzopen(path, "rb");
+	int code = Z_OK, errnum = errno;
+	const char *why = gzerror(f, &code);
+
+	if (code == Z_ERRNO)
+		m2d_error_from_errno(error, errnum, "read", path);
+	else if (code != Z_OK)
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "%s: byte %" G_GUINT64_FORMAT " of the decompressed data: %s", path,
+			    offset + (n > 0 ? (uint64_t)n : 0),
+			    code == Z_BUF_ERROR ? "the compressed data end too early" : why);
+	else
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "%s: byte %" G_GUINT64_FORMAT
+			    ": expected a record of 4104 bytes%s, found %d bytes",
+			    path, offset, offset != 0 ? " or the end of the file" : "", n);
+}
+
+static bool compare_all(M2dReplay *r, gzFile f, const char *path, M2dFinalDiff *diff,
+			GError **error)
+{
 	uint64_t record[513];
 	uint64_t offset = 0;
-	int n;
+	int n, code;
 
-	*diff = (M2dFinalDiff){0};
-	if (f == NULL) {
-		m2d_error_from_errno(error, errno, "open", path);
-		return false;
-	}
 	while ((n = gzread(f, record, sizeof(record))) == (int)sizeof(record)) {
 		const uint64_t *ours;
 
@@ -48,7 +63,6 @@ bool m2d_replay_final(M2dReplay *r, const char *path, M2dFinalDiff *diff, GError
 				    ": expected the address of a page, found 0x%" G_GINT64_MODIFIER
 				    "x",
 				    path, offset, record[0]);
-			gzclose(f);
 			return false;
 		}
 		ours = m2d_space_frame(m2d_world_space(r->world), record[0] >> M2D_PAGE_SHIFT);
@@ -59,12 +73,25 @@ bool m2d_replay_final(M2dReplay *r, const char *path, M2dFinalDiff *diff, GError
 			compare_page(ours, record + 1, diff);
 		offset += sizeof(record);
 	}
-	gzclose(f);
-	if (n == 0)
+	gzerror(f, &code);
+	/* At a damaged end zlib reads 0 bytes as at a good one, but says so. */
+	if (n == 0 && code == Z_OK && offset != 0)
 		return true;
-	g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
-		    "%s: byte %" G_GUINT64_FORMAT
-		    ": expected a record of 4104 bytes or the end of the file",
-		    path, offset);
+	read_error(f, path, offset, n, error);
 	return false;
+}
+
+bool m2d_replay_final(M2dReplay *r, const char *path, M2dFinalDiff *diff, GError **error)
+{
+	gzFile f = gzopen(path, "rb");
+	bool ok;
+
+	*diff = (M2dFinalDiff){0};
+	if (f == NULL) {
+		m2d_error_from_errno(error, errno, "open", path);
+		return false;
+	}
+	ok = compare_all(r, f, path, diff, error);
+	gzclose(f);
+	return ok;
 }

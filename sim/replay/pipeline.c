@@ -2,7 +2,13 @@
 /*
  * Decode on one thread, simulate on another: a few batches go round between them. The order of
  * batches is the file's, so the result does not depend on the threads.
+ *
+ * Signals go to the decoding thread: only there can a read of a silent pipe block, which a signal
+ * ends.
  */
+#include <pthread.h>
+#include <signal.h>
+
 #include "sim/base/error.h"
 #include "sim/replay/replay-private.h"
 
@@ -48,10 +54,19 @@ static bool consume(M2dReplay *r, M2dPipeline *p, GError **error)
 		M2dParcel *parcel = g_async_queue_pop(p->full);
 
 		if (parcel->status < 0) {
-			if (ok)
+			/* A read that the signal ended: what was read before it counts. */
+			if (ok && !r->interrupted &&
+			    g_error_matches(parcel->error, M2D_ERROR, M2D_ERROR_TRANSIENT) &&
+			    r->opt.progress != NULL &&
+			    !r->opt.progress(r->refs, parcel->bytes, parcel->total,
+					     r->opt.progress_data))
+				r->interrupted = true;
+			if (ok && !r->interrupted) {
 				g_propagate_error(error, g_steal_pointer(&parcel->error));
+				ok = false;
+			}
 			g_clear_error(&parcel->error);
-			return false;
+			return ok;
 		}
 		if (parcel->status == 0)
 			return ok;
@@ -73,17 +88,31 @@ M2dResult *m2d_replay_run(M2dReplay *r, M2dTraceReader *reader, GError **error)
 	g_autofree M2dPipeline *p = g_new0(M2dPipeline, 1);
 	gint64 start = g_get_monotonic_time();
 	M2dResult *result = NULL;
+	sigset_t signals, before;
 	GThread *thread;
-	bool ok;
+	bool ok = false;
 
 	p->reader = reader;
 	p->empty = g_async_queue_new();
 	p->full = g_async_queue_new();
 	for (int i = 0; i < N_BATCHES; i++)
 		g_async_queue_push(p->empty, &p->parcel[i]);
-	thread = g_thread_new("decode", decode_thread, p);
-	ok = consume(r, p, error);
-	g_thread_join(thread);
+	thread = g_thread_try_new("decode", decode_thread, p, error);
+	if (thread == NULL) {
+		/* No thread to be had is a limit of the system, not bad input. */
+		if (error != NULL && *error != NULL) {
+			(*error)->domain = M2D_ERROR;
+			(*error)->code = M2D_ERROR_TRANSIENT;
+		}
+	} else {
+		sigemptyset(&signals);
+		sigaddset(&signals, SIGINT);
+		sigaddset(&signals, SIGTERM);
+		pthread_sigmask(SIG_BLOCK, &signals, &before);
+		ok = consume(r, p, error);
+		g_thread_join(thread);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
 	for (int i = 0; i < N_BATCHES; i++)
 		m2d_batch_clear(&p->parcel[i].batch);
 	g_async_queue_unref(p->empty);

@@ -146,7 +146,7 @@ bool m2d_replay_event_recorded(M2dReplay *r, M2dReplayVcpu *v, const M2dTraceEve
 			break;
 		v->mmu->stats.c.pt_writes++;
 		if (ev->n == 4)
-			m2d_space_write32(space, M2D_HPA(ev->a), (uint32_t)ev->b);
+			m2d_space_write32(space, M2D_HPA(ev->a & ~UINT64_C(3)), (uint32_t)ev->b);
 		else
 			m2d_space_write64(space, M2D_HPA(ev->a & ~UINT64_C(7)), ev->b);
 		break;

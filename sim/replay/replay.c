@@ -129,11 +129,25 @@ uint64_t m2d_replay_refs(const M2dReplay *r)
 	return r->refs;
 }
 
+/* A trace longer than it said, or of unknown length: keep every other sample. */
+static void thin_samples(M2dReplay *r)
+{
+	M2dSample *s = (M2dSample *)(void *)r->samples->data;
+	guint n = 0;
+
+	for (guint i = 1; i < r->samples->len; i += 2)
+		s[n++] = s[i];
+	g_array_set_size(r->samples, n);
+	r->sample_step *= 2;
+}
+
 static void take_sample(M2dReplay *r)
 {
 	M2dSample s = {.ref = r->refs};
 	uint64_t *sum = (uint64_t *)&s.c;
 
+	if (r->samples->len >= 4 * MAX(r->opt.samples, 64))
+		thin_samples(r);
 	for (unsigned i = 0; i < r->n_vcpus; i++) {
 		const M2dMmu *m = r->vcpu[i].mmu;
 		const uint64_t *c = (const uint64_t *)&m->stats.c;
@@ -166,6 +180,12 @@ static void mismatch(M2dMmu *mmu, const M2dRef *ref, uint32_t index, uint64_t hp
 			 ref->w & M2D_REF_GUEST ? "guest" : "host", hpa, recorded);
 }
 
+/*
+ * Faults that one reference may take before it goes through: one for each table of both dimensions
+ * and for the page, twice if it crosses pages. More mean that an answer mends nothing.
+ */
+#define MAX_RETRIES 64
+
 /* References of one segment, in pieces that end where a sample is due. */
 static bool run_segment(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *refs, uint32_t n,
 			GError **error)
@@ -179,6 +199,8 @@ static bool run_segment(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *refs, uint
 		.data = r,
 	};
 
+	unsigned retries = 0; /* of the reference that comes next */
+
 	r->run_vcpu = v;
 	while (n > 0) {
 		uint32_t want = (uint32_t)MIN(MIN(n, r->next_sample - r->refs), 1u << 20), done;
@@ -189,12 +211,23 @@ static bool run_segment(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *refs, uint
 		refs += done;
 		n -= done;
 		r->refs += done;
+		if (done != 0)
+			retries = 0;
 		if (done < want) {
 			action = recorded ? m2d_replay_fault_recorded(r, v, refs, &out)
 					  : m2d_replay_fault_model(r, v, refs, &out, error);
 			if (action == M2D_FAULT_ERROR)
 				return false;
+			if (action == M2D_FAULT_RETRY && ++retries > MAX_RETRIES) {
+				g_set_error(error, M2D_ERROR, M2D_ERROR_INTERNAL,
+					    "reference %" G_GUINT64_FORMAT
+					    " to 0x%" G_GINT64_MODIFIER
+					    "x still faults after %d answers to its faults",
+					    r->refs, refs->va, MAX_RETRIES);
+				return false;
+			}
 			if (action == M2D_FAULT_SKIP) {
+				retries = 0;
 				refs++;
 				n--;
 				r->refs++;

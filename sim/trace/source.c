@@ -80,8 +80,7 @@ const uint8_t *m2d_source_peek(M2dSource *s, size_t want, size_t *got, GError **
 	while (s->end - s->start < want && !s->eof) {
 		ssize_t n = read(s->fd, s->buf + s->end, s->cap - s->end);
 
-		if (n < 0 && errno == EINTR)
-			continue;
+		/* EINTR too: whoever caught the signal wants the wait to end. */
 		if (n < 0) {
 			m2d_error_from_errno(error, errno, "read", s->name);
 			return NULL;
