@@ -3,11 +3,14 @@
 #include "tools/cmd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "sim/base/error.h"
-#include "sim/base/json.h"
+#include "sim/base/near.h"
 #include "sim/replay/replay.h"
 #include "sim/report/plot.h"
 #include "sim/report/report.h"
@@ -49,7 +52,8 @@ static const GOptionEntry entries[] = {
 	{"no-plot", 0, 0, G_OPTION_ARG_NONE, &o.no_plot, "Draw no figures", NULL},
 	{"recover", 0, 0, G_OPTION_ARG_NONE, &o.recover, "Use the good chunks of a damaged trace",
 	 NULL},
-	{"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "One JSON document; draws no figures", NULL},
+	{"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "One JSON document; figures only with --plot",
+	 NULL},
 	{"quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress", NULL},
 	{NULL}};
 
@@ -62,13 +66,33 @@ static int choose(const char *text, const char *const *names)
 	return -1;
 }
 
+/* Settings of the model that were mistyped so that they look like the machine's. */
+static const char *model_section(const char *setting)
+{
+	g_autofree char *section = g_strndup(setting, strcspn(setting, ".="));
+
+	return m2d_near_better(section, m2d_near_better(section, NULL, "guest"), "host");
+}
+
 static bool apply_setting(const char *s, M2dMachine *machine, M2dReplayOptions *opt, GError **error)
 {
+	const char *near = model_section(s);
+	GError *local = NULL;
+
 	if (g_str_has_prefix(s, "guest."))
 		return m2d_guestos_config_set(&opt->guest, s, error);
 	if (g_str_has_prefix(s, "host."))
 		return m2d_hostmap_config_set(&opt->host, s, error);
-	return m2d_machine_set(machine, s, error);
+	if (m2d_machine_set(machine, s, &local))
+		return true;
+	if (near != NULL)
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "'%s': unknown setting; did you mean %s%s?", s, near,
+			    s + strcspn(s, ".="));
+	else
+		g_propagate_error(error, g_steal_pointer(&local));
+	g_clear_error(&local);
+	return false;
 }
 
 static bool on_progress(uint64_t refs, uint64_t bytes, uint64_t total, void *data)
@@ -100,24 +124,33 @@ static void record_config(M2dResult *r, const M2dReplay *replay, const M2dReplay
 	m2d_machine_foreach(machine, add_config, r);
 }
 
+/* The digest of a regular file in hexadecimal. NULL without @error for a pipe, whose bytes are
+ * gone, and NULL with it if reading fails. */
 static char *sha256_of(const char *path, GError **error)
 {
 	g_autoptr(GChecksum) sum = g_checksum_new(G_CHECKSUM_SHA256);
 	g_autofree guchar *buf = g_malloc(1 << 16);
-	FILE *f;
-	size_t n;
+	int fd = strcmp(path, "-") == 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	char *hex = NULL;
+	ssize_t n;
 
 	if (strcmp(path, "-") == 0)
 		return NULL;
-	f = fopen(path, "rb");
-	if (f == NULL) {
+	if (fd < 0) {
 		m2d_error_from_errno(error, errno, "open", path);
 		return NULL;
 	}
-	while ((n = fread(buf, 1, 1 << 16, f)) > 0)
-		g_checksum_update(sum, buf, (gssize)n);
-	fclose(f);
-	return g_strdup(g_checksum_get_string(sum));
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
+		while ((n = read(fd, buf, 1 << 16)) > 0)
+			g_checksum_update(sum, buf, (gssize)n);
+		if (n < 0)
+			m2d_error_from_errno(error, errno, "read", path);
+		else
+			hex = g_strdup(g_checksum_get_string(sum));
+	}
+	close(fd);
+	return hex;
 }
 
 /* Name for figures: the trace's, without folder and suffix. */
@@ -132,14 +165,31 @@ static char *plot_base(const char *trace)
 	return g_steal_pointer(&name);
 }
 
-/* Figures are a by-product: without gnuplot the run is still good. */
-static int draw(const M2dResult *r, const char *trace)
+static void print_pictures(const GPtrArray *names)
+{
+	const char *lead = "\nfigures:";
+
+	for (guint i = 0; i < names->len; i++) {
+		if (!g_str_has_suffix(names->pdata[i], ".svg") &&
+		    !g_str_has_suffix(names->pdata[i], ".png"))
+			continue;
+		printf("%s %s", lead, (const char *)names->pdata[i]);
+		lead = "";
+	}
+	if (lead[0] == '\0')
+		printf("\n");
+}
+
+/* Figures nobody asked for are a by-product: without gnuplot, or in a folder that takes no files,
+ * the run is still good. @id: of the run in the database, or 0. */
+static int draw(const M2dResult *r, const char *trace, int64_t id)
 {
 	g_autofree char *base = o.plot != NULL ? g_strdup(o.plot) : plot_base(trace);
 	g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
-	M2dPlotRun run = {r, 0};
+	M2dPlotRun run = {r, id};
 	M2dPlot plot = {
 		.base = base,
+		.source = o.db,
 		.runs = &run,
 		.n_runs = 1,
 		.kinds = M2D_PLOT_ALL,
@@ -151,15 +201,11 @@ static int draw(const M2dResult *r, const char *trace)
 	if (strcmp(r->timing, "functional") == 0)
 		plot.kinds &= ~(unsigned)M2D_PLOT_CYCLES;
 	ok = m2d_plot_write(&plot, names, &error);
-	printf("\nfigures:");
-	for (guint i = 0; i < names->len; i++)
-		if (g_str_has_suffix(names->pdata[i], ".svg") ||
-		    g_str_has_suffix(names->pdata[i], ".png"))
-			printf(" %s", (const char *)names->pdata[i]);
-	printf("\n");
+	if (!o.json)
+		print_pictures(names);
 	if (ok)
 		return 0;
-	if (o.plot != NULL || !g_error_matches(error, M2D_ERROR, M2D_ERROR_INPUT))
+	if (o.plot != NULL || m2d_error_exit_status(error) != 2)
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
 	g_printerr("mmu2d replay: no figures: %s\n", error->message);
 	g_error_free(error);
@@ -191,35 +237,43 @@ static int compare_final(M2dReplay *replay, M2dResult *r)
 	return 0;
 }
 
+/* @trace as messages have it. */
+static const char *shown(const char *trace)
+{
+	return strcmp(trace, "-") == 0 ? "stdin" : trace;
+}
+
 static int finish(M2dReplay *replay, M2dResult *r, const char *trace)
 {
-	int status = o.final != NULL ? compare_final(replay, r) : 0;
+	int status = o.final != NULL && !r->interrupted ? compare_final(replay, r) : 0;
+	bool figures = !o.no_plot && !r->interrupted && (!o.json || o.plot != NULL);
+	g_autofree char *text = NULL;
 	GError *error = NULL;
+	int64_t id = 0;
 	int flushed;
 
 	if (status != 0)
 		return status;
 	if (o.db != NULL) {
 		r->trace_sha256 = sha256_of(trace, &error);
-		if (error != NULL || m2d_store_write(o.db, r, &error) < 0)
+		id = error == NULL ? m2d_store_write(o.db, r, &error) : -1;
+		if (id < 0)
 			return m2d_cmd_fail(&m2d_cmd_replay, error);
 	}
-	if (o.json) {
-		g_autofree char *text = m2d_report_json(r);
-
-		fputs(text, stdout);
-	} else {
-		g_autofree char *text = m2d_report_text(r);
-
-		fputs(text, stdout);
-		if (!o.no_plot)
-			status = draw(r, trace);
-	}
+	text = o.json ? m2d_report_json(r) : m2d_report_text(r);
+	fputs(text, stdout);
+	if (figures)
+		status = draw(r, trace, id);
 	flushed = m2d_cmd_finish_stdout(&m2d_cmd_replay);
 	if (status == 0)
 		status = flushed;
-	if (r->interrupted)
-		return 75;
+	if (r->interrupted) {
+		g_set_error(&error, M2D_ERROR, M2D_ERROR_TRANSIENT,
+			    "%s: interrupted after %" G_GUINT64_FORMAT
+			    " references; the results cover these",
+			    shown(trace), m2d_replay_refs(replay));
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	}
 	return status == 0 && r->violations->len != 0 ? 1 : status;
 }
 
@@ -232,19 +286,109 @@ static void report_damage(M2dTraceReader *reader, const char *trace)
 		g_printerr("mmu2d replay: %s: %s\n", trace, d[i].text);
 }
 
-static int replay_trace(const char *trace, const char *command_line)
+/* Say now what would be wrong after the whole trace. */
+static bool check_files(GError **error)
+{
+	g_autofree char *folder = o.plot != NULL ? g_path_get_dirname(o.plot) : NULL;
+
+	if (o.db != NULL && !m2d_store_check(o.db, error))
+		return false;
+	if (folder != NULL && !g_file_test(folder, G_FILE_TEST_IS_DIR)) {
+		m2d_error_from_errno(error, ENOENT, "create plots in folder", folder);
+		return false;
+	}
+	if (o.final != NULL && access(o.final, R_OK) != 0) {
+		m2d_error_from_errno(error, errno, "open", o.final);
+		return false;
+	}
+	return true;
+}
+
+/* Settings before files: @opt and @machine from the options. */
+static bool configure(M2dReplayOptions *opt, M2dMachine *machine, GError **error)
+{
+	for (char **s = o.set; s != NULL && *s != NULL; s++)
+		if (!apply_setting(*s, machine, opt, error))
+			return false;
+	return m2d_machine_check(machine, error) && check_files(error);
+}
+
+/* Only tables that the trace brought can equal recorded ones. */
+static bool check_final(const M2dTraceInfo *info, const M2dReplayOptions *opt, GError **error)
+{
+	bool recorded = opt->mode == M2D_REPLAY_RECORDED ||
+			(opt->mode == M2D_REPLAY_AUTO && (info->flags & M2D_TRACE_HAS_TABLES));
+
+	if (o.final == NULL || recorded)
+		return true;
+	g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+		    "--final: expected a replay on recorded tables, not on the guest model's");
+	return false;
+}
+
+/* Errors of the reader name the trace already. */
+static void name_trace(GError **error, const char *trace)
+{
+	if (!g_str_has_prefix((*error)->message, shown(trace)))
+		g_prefix_error(error, "%s: ", shown(trace));
+}
+
+static M2dResult *drive(M2dReplay **replay, M2dMachine *machine, M2dTraceReader *reader,
+			M2dReplayOptions *opt, GError **error)
+{
+	const M2dTraceInfo *info = m2d_trace_reader_info(reader);
+	M2dResult *result = NULL;
+	uint64_t total = 0;
+
+	if (!check_final(info, opt, error)) {
+		m2d_machine_free(machine);
+		return NULL;
+	}
+	m2d_trace_reader_bytes(reader, &total);
+	opt->progress = on_progress;
+	opt->progress_data = m2d_progress_new("replay", "bytes", total, o.quiet);
+	*replay = m2d_replay_new(machine, info, opt, error);
+	if (*replay != NULL)
+		result = m2d_replay_run(*replay, reader, error);
+	m2d_progress_free(opt->progress_data);
+	return result;
+}
+
+static int replay_trace(const char *trace, const char *command_line, M2dReplayOptions *opt)
+{
+	g_autoptr(M2dTraceReader) reader = NULL;
+	g_autoptr(M2dReplay) replay = NULL;
+	g_autoptr(M2dResult) result = NULL;
+	g_autoptr(M2dMachine) machine = NULL;
+	GError *error = NULL;
+
+	machine = m2d_machine_load(o.machine != NULL ? o.machine : "generic", &error);
+	if (machine == NULL || !configure(opt, machine, &error))
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	reader = m2d_trace_reader_open(trace, o.recover ? M2D_TRACE_RECOVER : 0, &error);
+	if (reader == NULL)
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	result = drive(&replay, g_steal_pointer(&machine), reader, opt, &error);
+	if (o.recover)
+		report_damage(reader, trace);
+	if (result == NULL) {
+		name_trace(&error, trace);
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	}
+	result->trace = g_strdup(trace);
+	result->command_line = g_strdup(command_line);
+	result->seed = (uint64_t)o.seed;
+	record_config(result, replay, opt, m2d_world_machine(m2d_replay_world(replay)));
+	return finish(replay, result, trace);
+}
+
+/* The options into @opt; returns the exit status. */
+static int choose_options(M2dReplayOptions *opt)
 {
 	static const char *const modes[] = {"auto", "recorded", "native", "npt", "ept", NULL};
 	static const char *const timings[] = {"functional", "blocking", "overlapped", NULL};
 	int mode = o.mmu != NULL ? choose(o.mmu, modes) : 0;
 	int timing = o.timing != NULL ? choose(o.timing, timings) : M2D_TIMING_BLOCKING;
-	g_autoptr(M2dTraceReader) reader = NULL;
-	g_autoptr(M2dReplay) replay = NULL;
-	g_autoptr(M2dResult) result = NULL;
-	g_autoptr(M2dMachine) machine = NULL;
-	M2dReplayOptions opt;
-	GError *error = NULL;
-	uint64_t total = 0;
 
 	if (mode < 0)
 		return m2d_cmd_usage(&m2d_cmd_replay,
@@ -253,51 +397,28 @@ static int replay_trace(const char *trace, const char *command_line)
 		return m2d_cmd_usage(&m2d_cmd_replay,
 				     "--timing=%s: expected functional, blocking or overlapped",
 				     o.timing);
-	if (o.vcpus < 0 || o.vcpus > (gint)M2D_TRACE_MAX_VCPUS)
+	if (o.vcpus != -1 && (o.vcpus < 1 || o.vcpus > (gint)M2D_TRACE_MAX_VCPUS))
 		return m2d_cmd_usage(&m2d_cmd_replay, "--vcpus=%d: expected 1 to %u", o.vcpus,
 				     M2D_TRACE_MAX_VCPUS);
-	m2d_replay_options_init(&opt);
-	opt.mode = (M2dReplayMode)mode;
-	opt.timing = (M2dTimingModel)timing;
-	opt.vcpus = (unsigned)o.vcpus;
-	opt.compare = !o.no_check;
-	opt.guest.seed = opt.host.seed = (uint64_t)o.seed;
-	machine = m2d_machine_load(o.machine != NULL ? o.machine : "generic", &error);
-	if (machine == NULL)
-		return m2d_cmd_fail(&m2d_cmd_replay, error);
-	for (char **s = o.set; s != NULL && *s != NULL; s++)
-		if (!apply_setting(*s, machine, &opt, &error))
-			return m2d_cmd_fail(&m2d_cmd_replay, error);
-	if (!m2d_machine_check(machine, &error))
-		return m2d_cmd_fail(&m2d_cmd_replay, error);
-	reader = m2d_trace_reader_open(trace, o.recover ? M2D_TRACE_RECOVER : 0, &error);
-	if (reader == NULL)
-		return m2d_cmd_fail(&m2d_cmd_replay, error);
-	m2d_trace_reader_bytes(reader, &total);
-	opt.progress = on_progress;
-	opt.progress_data = m2d_progress_new("replay", "bytes", total, o.quiet);
-	replay = m2d_replay_new(g_steal_pointer(&machine), m2d_trace_reader_info(reader), &opt,
-				&error);
-	if (replay != NULL)
-		result = m2d_replay_run(replay, reader, &error);
-	m2d_progress_free(opt.progress_data);
-	if (o.recover)
-		report_damage(reader, trace);
-	if (result == NULL)
-		return m2d_cmd_fail(&m2d_cmd_replay, error);
-	result->trace = g_strdup(trace);
-	result->command_line = g_strdup(command_line);
-	result->seed = (uint64_t)o.seed;
-	record_config(result, replay, &opt, m2d_world_machine(m2d_replay_world(replay)));
-	return finish(replay, result, trace);
+	if (o.plot != NULL && o.no_plot)
+		return m2d_cmd_usage(&m2d_cmd_replay, "--plot and --no-plot exclude each other");
+	m2d_replay_options_init(opt);
+	opt->mode = (M2dReplayMode)mode;
+	opt->timing = (M2dTimingModel)timing;
+	opt->vcpus = o.vcpus > 0 ? (unsigned)o.vcpus : 0;
+	opt->compare = !o.no_check;
+	opt->guest.seed = opt->host.seed = (uint64_t)o.seed;
+	return 0;
 }
 
 static int run(int argc, char **argv)
 {
 	g_autofree char *command_line = g_strjoinv(" ", argv);
+	M2dReplayOptions opt;
 	int status = 0;
 
 	o.seed = 1;
+	o.vcpus = -1; /* as recorded */
 	if (!m2d_cmd_parse(&m2d_cmd_replay, "TRACE [OPTION...]",
 			   "Drive a simulated machine from a trace (mmu2d import makes one; - is "
 			   "stdin).\nA trace with page tables is replayed on them and each "
@@ -308,7 +429,8 @@ static int run(int argc, char **argv)
 		return status;
 	if (argc != 2)
 		return m2d_cmd_usage(&m2d_cmd_replay, "expected one trace, found %d", argc - 1);
-	return replay_trace(argv[1], command_line);
+	status = choose_options(&opt);
+	return status != 0 ? status : replay_trace(argv[1], command_line, &opt);
 }
 
 const M2dCommand m2d_cmd_replay = {

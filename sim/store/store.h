@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sim/replay/result.h"
@@ -22,6 +23,13 @@ typedef struct _M2dStore M2dStore;
  * for 3 seconds or the disk is full.
  */
 int64_t m2d_store_write(const char *path, const M2dResult *result, GError **error);
+
+/**
+ * m2d_store_check: could a run be appended to @path? For asking before hours of work, not after.
+ * True if the file is missing and its folder is not, or if it starts like a database of this
+ * program and version; the rest shows on writing.
+ */
+bool m2d_store_check(const char *path, GError **error);
 
 /**
  * m2d_store_open: open the database at @path for reading.

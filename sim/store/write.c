@@ -314,18 +314,42 @@ static int64_t create(const char *path, const M2dResult *r, bool *lost, GError *
 	return -1;
 }
 
+static bool is_missing(const char *path)
+{
+	return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
+static bool check_name(const char *path, GError **error)
+{
+	if (path[0] != '\0')
+		return true;
+	g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT, "empty name, expected that of a database");
+	return false;
+}
+
+bool m2d_store_check(const char *path, GError **error)
+{
+	g_autofree char *folder = g_path_get_dirname(path);
+
+	if (!check_name(path, error))
+		return false;
+	if (!is_missing(path))
+		return m2d_store_check_file(path, error);
+	if (g_file_test(folder, G_FILE_TEST_IS_DIR))
+		return true;
+	m2d_error_from_errno(error, ENOENT, "create", path);
+	return false;
+}
+
 int64_t m2d_store_write(const char *path, const M2dResult *result, GError **error)
 {
 	bool lost = false;
 	int64_t run;
 
 	g_return_val_if_fail(path != NULL && result != NULL, -1);
-	if (path[0] == '\0') {
-		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
-			    "empty name, expected that of a database");
+	if (!check_name(path, error))
 		return -1;
-	}
-	if (access(path, F_OK) != 0 && errno == ENOENT) {
+	if (is_missing(path)) {
 		run = create(path, result, &lost, error);
 		if (!lost)
 			return run;
