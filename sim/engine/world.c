@@ -13,11 +13,26 @@ struct _M2dWorld {
 	GArray *vcpus; /* of M2dVcpuSlot */
 };
 
+#define MIN_RESERVE (UINT64_C(1) << 30)
+
+/* The default is generous, so a system that limits address space gets less of it. */
+static M2dArena *reserve_default(GError **error)
+{
+	M2dArena *arena = NULL;
+
+	for (uint64_t n = M2D_WORLD_DEFAULT_RESERVE; n >= MIN_RESERVE && arena == NULL; n /= 2) {
+		g_clear_error(error);
+		arena = m2d_arena_new(n, error);
+	}
+	return arena;
+}
+
 M2dWorld *m2d_world_new(M2dMachine *machine, uint64_t reserve, GError **error)
 {
 	M2dWorld *world;
-	M2dArena *arena = m2d_arena_new(reserve != 0 ? reserve : M2D_WORLD_DEFAULT_RESERVE, error);
+	M2dArena *arena;
 
+	arena = reserve != 0 ? m2d_arena_new(reserve, error) : reserve_default(error);
 	if (arena == NULL) {
 		m2d_machine_free(machine);
 		return NULL;

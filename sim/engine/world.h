@@ -18,7 +18,8 @@ typedef struct _M2dVcpu M2dVcpu;
 /**
  * m2d_world_new: an empty world on @machine.
  * @machine: taken over, also when NULL is returned
- * @reserve: bound in bytes of all simulated state together; 0 for the default
+ * @reserve: bound in bytes of all simulated state together; 0: the default, or as much of it, by
+ *   halves down to 1 GiB, as the system lets a process reserve
  */
 M2dWorld *m2d_world_new(M2dMachine *machine, uint64_t reserve, GError **error);
 void m2d_world_free(M2dWorld *world);
