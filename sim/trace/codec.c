@@ -14,8 +14,9 @@ M2dDeflater *m2d_deflater_new(void)
 {
 	M2dDeflater *d = g_new0(M2dDeflater, 1);
 
-	/* Level 7: half a per cent larger than 9 and much faster; decoding does not differ. */
-	if (deflateInit2(&d->z, 7, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+	/* Level 9 saves 2 to 4 per cent and takes two to three times as long; decoding is the
+	 * same. */
+	if (deflateInit2(&d->z, 5, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK)
 		g_error("zlib cannot be initialised");
 	return d;
 }

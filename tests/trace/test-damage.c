@@ -7,7 +7,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "sim/trace/format.h"
+#include "sim/trace/codec.h"
 #include "util.h"
 
 /* A trace of a few chunks, and what it holds. */
@@ -368,6 +368,55 @@ START_TEST(test_absurd_sizes)
 }
 END_TEST
 
+/* A full chunk whose references want two MiB of distances, with eight bytes of them. */
+START_TEST(test_short_deltas)
+{
+	const uint32_t n = M2D_TRACE_MAX_BATCH_REFS;
+	M2dChunkHeader h = {.kind = M2D_CHUNK_RECORDS, .n_refs = n, .n_segments = 1};
+	M2dTraceInfo info = {.n_vcpus = 1};
+	M2dDeflater *deflater = m2d_deflater_new();
+	GByteArray *file = g_byte_array_new(), *body = g_byte_array_new();
+	GByteArray *segments = g_byte_array_new();
+	g_autofree char *path = test_temp("short.m2t"), *bytes = NULL;
+	g_autofree uint8_t *ops = g_malloc0(n);
+	const uint8_t op[M2D_FMT_OP_ENTRY] = {[3] = 8}, delta[8] = {1};
+	g_autoptr(M2dTraceReader) r = NULL;
+	g_auto(M2dBatch) b = {0};
+	GError *error = NULL;
+	size_t len;
+
+	m2d_put_varint(segments, 0);
+	m2d_put_varint(segments, n);
+	g_byte_array_append(segments, (const guint8 *)"\0", 2);
+	m2d_deflater_section(deflater, &h, body, M2D_SEC_OP_TABLE, op, sizeof(op));
+	m2d_deflater_section(deflater, &h, body, M2D_SEC_OPS, ops, n);
+	m2d_deflater_section(deflater, &h, body, M2D_SEC_DELTAS, delta, sizeof(delta));
+	m2d_deflater_section(deflater, &h, body, M2D_SEC_SEGMENTS, segments->data, segments->len);
+	/* The head of an empty trace, then the chunk. */
+	ck_assert(m2d_trace_writer_close(m2d_trace_writer_new(path, &info, &error), &error));
+	ck_assert(g_file_get_contents(path, &bytes, &len, NULL));
+	g_byte_array_append(file, (guint8 *)bytes, M2D_FMT_FILE_HEADER);
+	m2d_chunk_header_put(file, &h);
+	g_byte_array_append(file, body->data, body->len);
+	test_put_file(path, file->data, file->len);
+	r = m2d_trace_reader_open(path, M2D_TRACE_RECOVER, &error);
+	assert_no_error(error);
+	ck_assert_int_eq(m2d_trace_reader_next(r, &b, &error), 0);
+	{
+		unsigned damaged;
+		const M2dTraceDamage *d = m2d_trace_reader_damage(r, &damaged);
+
+		ck_assert_uint_eq(damaged, 1);
+		ck_assert_ptr_nonnull(strstr(d->text, "section 'deltas': ends too early"));
+	}
+	g_byte_array_unref(file);
+	g_byte_array_unref(body);
+	g_byte_array_unref(segments);
+	m2d_deflater_free(deflater);
+	g_unlink(path);
+}
+END_TEST
+
 START_TEST(test_output_errors)
 {
 	M2dTraceInfo info = {.n_vcpus = 1};
@@ -418,6 +467,7 @@ int main(void)
 	tcase_add_test(tc, test_sealed_garbage);
 	tcase_add_test(tc, test_bad_starts);
 	tcase_add_test(tc, test_absurd_sizes);
+	tcase_add_test(tc, test_short_deltas);
 	tcase_add_test(tc, test_output_errors);
 	suite_add_tcase(suite, tc);
 	return test_main(suite);

@@ -52,7 +52,7 @@ static void reg(M2dTraceWriter *w, unsigned vcpu, unsigned sub, bool guest, uint
 static void write_story(const char *path)
 {
 	M2dTraceInfo info = {.flags = M2D_TRACE_HAS_TABLES, .n_vcpus = 2};
-	uint8_t page[4096] = {1, 2, 3};
+	uint8_t page[4096] = {1, 2, 3, [8] = 5};
 	GError *error = NULL;
 	M2dTraceWriter *w = m2d_trace_writer_new(path, &info, &error);
 
@@ -123,6 +123,7 @@ START_TEST(test_cut_state)
 	ck_assert_uint_eq(b.n_pages, 2);
 	ck_assert_uint_eq(b.pages[0].data[0], 1);
 	ck_assert_uint_eq(b.pages[0].data[4], 0x99);
+	ck_assert_uint_eq(b.pages[0].data[8], 5);
 	ck_assert_uint_eq(b.pages[1].data[8], 0x22);
 	ck_assert_uint_eq(b.pages[1].data[9], 0x11);
 	ck_assert_uint_eq(b.pages[1].data[16], 0);
