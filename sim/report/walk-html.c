@@ -12,7 +12,7 @@
 
 static const char style[] =
 	"body { margin: 0; background: #fff; color: #111;\n"
-	"  font: 22px/1.4 'DejaVu Sans', Verdana, Arial, sans-serif; }\n"
+	"  font: clamp(16px, 1.5vw, 28px)/1.4 'DejaVu Sans', Verdana, Arial, sans-serif; }\n"
 	"body.script { display: flex; flex-direction: column; height: 100vh; }\n"
 	"main { padding: 8px 12px 0; }\n"
 	"body.script main { flex: 1 1 auto; min-height: 0; }\n"
@@ -27,7 +27,7 @@ static const char style[] =
 	"body.script footer { display: flex; gap: 18px; align-items: center; }\n"
 	"body.script ol { display: none; }\n"
 	"#say { flex: 1 1 auto; min-height: 4.2em; }\n"
-	"#say b { font-size: 26px; }\n"
+	"#say b { font-size: 1.15em; }\n"
 	"button, #keys { white-space: nowrap; }\n"
 	"button { font: inherit; font-weight: bold; padding: 8px 18px; background: #fff;\n"
 	"  color: #111; border: 3px solid #0072B2; border-radius: 8px; cursor: pointer; }\n"

@@ -344,7 +344,8 @@ static void legend(const Draw *d, double y)
 {
 	static const char text[] =
 		"Number: order of the read. @: host-physical address of the entry. "
-		"=: its value. Badge: what served the read, and cycles.";
+		"=: its value. Badge: what served it, in how many cycles. psc: paging-structure "
+		"cache.";
 
 	text_at(d, MARGIN, y + 18, "small", text);
 }
