@@ -173,7 +173,7 @@ static inline void m2d_put64(uint8_t *p, uint64_t v)
 /* Small numbers of either sign as small unsigned ones: 0, -1, 1, -2 ... to 0, 1, 2, 3 ... */
 static inline uint64_t m2d_zigzag(uint64_t v)
 {
-	return (v << 1) ^ (uint64_t)((int64_t)v >> 63);
+	return (v << 1) ^ (0 - (v >> 63));
 }
 
 static inline uint64_t m2d_unzigzag(uint64_t v)

@@ -110,7 +110,7 @@ def decode_events(chunk, lengths):
 class RefDecoder:
     def __init__(self, chunk):
         table = chunk.section.get(1, b"")
-        self.table = [struct.unpack("<BBBBBxxxQ", table[i : i + 16])
+        self.table = [struct.unpack("<BBBBB3xQ", table[i : i + 16])
                       for i in range(0, len(table), 16)]
         self.ops, self.deltas, self.extra = chunk.stream(2), chunk.stream(3), chunk.stream(4)
         self.counts = chunk.stream(7)
