@@ -110,6 +110,9 @@ void m2d_mmu_configure(M2dMmu *mmu, const M2dRegs *regs, const M2dNested *nested
 	m2d_guest_policy(&s.policy, regs);
 	if (s.fmt.mode == M2D_PAGING_NONE)
 		s.policy = (M2dGuestPolicy){0};
+	/* The front knows addresses as the mode takes them: 32-bit modes drop the upper half. */
+	if (s.fmt.mode != mmu->s->fmt.mode)
+		memset(mmu->front, 0, sizeof(mmu->front));
 	s.root = m2d_guest_root(&s.fmt, regs, s.guest_maxphyaddr);
 	s.pcid = regs->cr4 & M2D_CR4_PCIDE ? (uint32_t)(regs->cr3 & M2D_CR3_PCID) : 0;
 	derive_shifts(s.psc_shift, s.fmt.levels, s.fmt.index_bits);

@@ -161,6 +161,8 @@ static uint32_t run_journaled(M2dMmu *mmu, const M2dRef *refs, uint32_t n, const
 		if (!run_slow(mmu, &refs[i], i, opt, fault))
 			break;
 		mmu->timing.refs++;
+		if (mmu->timing.n_pending != 0)
+			m2d_timing_advance(&mmu->timing, &mmu->stats, refs[i].va >> M2D_PAGE_SHIFT);
 		*(w & 2 ? &tally->slow_fetch : &tally->slow_data) += 1;
 		tally->kinds += (w & 1) | (w & 2) << 20 | (w & 4) << 40;
 	}
