@@ -8,7 +8,7 @@
 #include "sim/base/error.h"
 #include "sim/replay/onewalk.h"
 #include "sim/report/walk.h"
-#include "sim/trace/outfile.h"
+#include "sim/base/outfile.h"
 
 static struct {
 	char *gva, *machine, *guest, *nested, *guest_page, *nested_page, *trace, *at, *svg, *html,

@@ -100,7 +100,10 @@ static void vmrun_event(M2dReplay *r, M2dReplayVcpu *v, const M2dTraceEvent *ev)
 	guest.efer = M2D_EFER_LME | M2D_EFER_NXE;
 	if ((guest.cr0 & M2D_CR0_PG) && (guest.cr4 & M2D_CR4_PAE))
 		guest.efer |= M2D_EFER_LMA;
-	insn = m2d_vcpu_enter(v->vcpu, &guest, &nested, ev->sub);
+	insn = m2d_vcpu_enter(v->vcpu, &guest, &nested, ev->guest ? 0 : ev->sub);
+	/* A vCPU that was in the guest when the recording began did not enter it now. */
+	if (ev->guest && insn == M2D_INSN_OK)
+		v->mmu->stats.c.entries--;
 	if (insn != M2D_INSN_OK)
 		m2d_replay_story(r, "bad-entry", r->refs, m2d_vcpu_id(v->vcpu),
 				 "VMRUN with ASID %u, TLB_CONTROL %u, nCR3 0x%" G_GINT64_MODIFIER

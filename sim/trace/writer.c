@@ -8,7 +8,7 @@
 
 #include "sim/base/error.h"
 #include "sim/trace/encode.h"
-#include "sim/trace/outfile.h"
+#include "sim/base/outfile.h"
 
 struct _M2dTraceWriter {
 	M2dTraceInfo info;

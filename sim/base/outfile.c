@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* See outfile.h. */
-#include "sim/trace/outfile.h"
+#include "sim/base/outfile.h"
 
 #include <errno.h>
 #include <fcntl.h>

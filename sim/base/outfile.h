@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A file being made: written under a temporary name in the target's folder, put in its place when
- * complete. A target that is no regular file (device, pipe) or "-" is written directly. Private
- * to sim/trace.
+ * complete. A target that is no regular file (device, pipe) or "-" (stdout) is written directly.
  */
 #pragma once
 
@@ -11,8 +10,11 @@
 
 typedef struct _M2dOutFile M2dOutFile;
 
+/* m2d_out_file_new: NULL with @error if the file cannot be made. End with commit or abort. */
 M2dOutFile *m2d_out_file_new(const char *path, GError **error);
+/* m2d_out_file_write: append @len bytes. After a failure only abort makes sense. */
 gboolean m2d_out_file_write(M2dOutFile *file, const void *data, size_t len, GError **error);
+/* m2d_out_file_offset: bytes written so far. */
 uint64_t m2d_out_file_offset(const M2dOutFile *file);
 /* m2d_out_file_commit: flush and rename; frees @file; leaves nothing behind on failure. */
 gboolean m2d_out_file_commit(M2dOutFile *file, GError **error);
