@@ -218,12 +218,12 @@ static bool gone_pcid_if_intel(const Item *i, const Bench *b)
 	       (of_pcid(i, cur(b)->pcid) || i->global);
 }
 
-/* arg[0]: bits to load first without executing anything, then arg[1] toggles by MOV. */
+/* Load arg[0] set and arg[2] clear without executing anything, then toggle arg[1] by MOV. */
 static M2dInsn do_cr4(Bench *b)
 {
 	M2dRegs r = *m2d_vcpu_regs(b->p.vcpu);
 
-	r.cr4 |= op.arg[0];
+	r.cr4 = (r.cr4 | op.arg[0]) & ~op.arg[2];
 	m2d_vcpu_load_regs(b->p.vcpu, &r);
 	return m2d_vcpu_mov_cr4(b->p.vcpu, r.cr4 ^ op.arg[1]);
 }
@@ -325,7 +325,10 @@ static void both_vendors(Bench *b, unsigned c)
 	RUN(c, do_cr3, none, M2D_INSN_GP, .arg = {UINT64_C(1) << 51});
 	RUN(c, do_cr3_without_pcid, gone_pcid0);
 	RUN(c, do_cr4, gone_mine, .arg = {0, M2D_CR4_PGE});
+	RUN(c, do_cr4, gone_mine, .arg = {0, M2D_CR4_PGE, M2D_CR4_PGE});
 	RUN(c, do_cr4, gone_mine, .arg = {0, M2D_CR4_PCIDE});
+	RUN(c, do_cr4, none, pcid == 0 ? M2D_INSN_OK : M2D_INSN_GP,
+	    .arg = {0, M2D_CR4_PCIDE, M2D_CR4_PCIDE});
 	RUN(c, do_cr4, gone_mine_if_amd, .arg = {0, M2D_CR4_PSE});
 	RUN(c, do_cr4, gone_mine_if_amd, .arg = {M2D_CR4_PSE, M2D_CR4_PSE});
 	RUN(c, do_cr4, gone_mine_if_amd, .arg = {0, M2D_CR4_PKE});
@@ -350,6 +353,8 @@ static void both_vendors(Bench *b, unsigned c)
 static void faults(Bench *b, unsigned c)
 {
 	RUN(c, do_fault, gone_pf, .va = regions[R_READ_ONLY].va + 0x9010,
+	    .arg = {M2D_ACC_WRITE, M2D_OUT_PF});
+	RUN(c, do_fault, gone_pf, .va = regions[R_READ_ONLY_GLOBAL].va + 0x6010,
 	    .arg = {M2D_ACC_WRITE, M2D_OUT_PF});
 	RUN(c, do_fault, gone_pf, .va = regions[R_NOT_THERE].va, .arg = {M2D_ACC_READ, M2D_OUT_PF});
 	RUN(c, do_fault, none, .va = UINT64_C(0x8000) << 32, .arg = {M2D_ACC_READ, M2D_OUT_GP});
