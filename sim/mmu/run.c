@@ -96,14 +96,12 @@ M2D_ALWAYS_INLINE bool front_hit(M2dMmu *mmu, const uint64_t *need, uint32_t ctx
 	if (m2d_unlikely((d & n) != n))
 		return false;
 	*data = d;
-	if (m2d_likely(a->order != NULL)) {
-		uint64_t *o = &a->order[f->set];
-
-		if ((*o & 15) != f->way)
-			*o = m2d_order_touch(*o, f->way);
-	} else {
+	if (m2d_likely(a->recency == M2D_RECENCY_MATRIX))
+		a->order[f->set] = m2d_matrix_touch(a->order[f->set], f->way);
+	else if (a->recency == M2D_RECENCY_LIST)
 		m2d_array_touch_list_plain(a, f->set, f->way);
-	}
+	else
+		m2d_array_touch(a, mmu->arena, f->set, f->slot);
 	return true;
 }
 

@@ -31,10 +31,11 @@ void m2d_array_init(M2dArray *array, M2dArena *arena, M2dGeometry geometry)
 	array->data = m2d_arena_alloc(arena, slots * sizeof(uint64_t), 64);
 	array->n_valid = m2d_arena_alloc(arena, sizeof(uint64_t), 8);
 	array->n_class = m2d_arena_alloc(arena, 4 * sizeof(uint64_t), 8);
-	if (geometry.ways <= 16) {
+	array->recency = m2d_recency_kind(geometry.ways);
+	if (array->recency != M2D_RECENCY_LIST) {
 		array->order = m2d_arena_alloc(arena, sets * sizeof(uint64_t), 64);
 		for (uint32_t s = 0; s < sets; s++)
-			m2d_set64(arena, &array->order[s], M2D_ORDER_INIT);
+			m2d_set64(arena, &array->order[s], m2d_recency_init(geometry.ways));
 		return;
 	}
 	array->link = m2d_arena_alloc(
@@ -73,8 +74,14 @@ uint32_t m2d_array_victim(const M2dArray *array, uint32_t set)
 			if (array->tag[base + w] == 0)
 				return base + w;
 	}
-	if (array->order != NULL)
-		return base + (uint32_t)(array->order[set] >> (4 * (array->ways - 1)) & 15);
+	switch (array->recency) {
+	case M2D_RECENCY_MATRIX:
+		return base + m2d_matrix_oldest(array->order[set], array->ways);
+	case M2D_RECENCY_NIBBLES:
+		return base + m2d_nibbles_oldest(array->order[set], array->ways);
+	case M2D_RECENCY_LIST:
+		break;
+	}
 	return base + set_links(array, set)[array->ways].prev;
 }
 

@@ -3,10 +3,6 @@
  * One associative array of cached items with true LRU replacement: the building block of TLBs,
  * paging-structure caches and nested TLBs. Tags and data are one word each; tag 0 is a free slot.
  *
- * Recency is kept as a permutation, not as time stamps, so that two arrays with the same content
- * and order of use are the same bytes: up to 16 ways as nibbles of one word per set (lowest nibble
- * = most recent), beyond that as a doubly linked list of ways.
- *
  * Invariants between calls: no tag stands twice in a set; @n_valid counts the tags that are not 0,
  * @n_class the same by class.
  */
@@ -14,10 +10,9 @@
 
 #include "sim/engine/machine.h"
 #include "sim/mem/arena.h"
+#include "sim/tlb/recency.h"
 
-#define M2D_ORDER_INIT UINT64_C(0xfedcba9876543210)
-#define M2D_NIBBLES    UINT64_C(0x1111111111111111)
-#define M2D_MAX_WAYS   254
+#define M2D_MAX_WAYS 254
 
 /* Links of one way in the recency list of its set; index @ways is the list's head and tail. */
 typedef struct {
@@ -28,12 +23,13 @@ typedef struct {
 typedef struct {
 	uint64_t *tag;     /* [sets * ways] */
 	uint64_t *data;    /* [sets * ways] */
-	uint64_t *order;   /* [sets], up to 16 ways */
+	uint64_t *order;   /* [sets], matrix or nibbles */
 	M2dWayLink *link;  /* [sets * (ways + 1)], more than 16 ways */
 	uint64_t *n_valid; /* items present */
 	uint64_t *n_class; /* [4]: items present by class, see item.h */
 	uint32_t set_mask;
 	uint32_t ways; /* 0: the array does not exist */
+	M2dRecency recency;
 } M2dArray;
 
 /* m2d_array_init: lay out @geometry in @arena; an absent geometry gives an array that is empty. */
@@ -62,18 +58,6 @@ static inline int32_t m2d_array_find(const M2dArray *array, uint32_t set, uint64
 	return -1;
 }
 
-/* The order word after use of @way. */
-static inline uint64_t m2d_order_touch(uint64_t order, uint32_t way)
-{
-	uint64_t x = order ^ way * M2D_NIBBLES;
-	uint64_t zero = (x - M2D_NIBBLES) & ~x & (M2D_NIBBLES << 3);
-	unsigned pos = (unsigned)__builtin_ctzll(zero) - 3;
-	uint64_t low = order & (((uint64_t)1 << pos) - 1);
-	uint64_t high = order & (~(uint64_t)0xf << pos) & ~(((uint64_t)1 << pos) - 1);
-
-	return high | low << 4 | way;
-}
-
 void m2d_array_touch_list(const M2dArray *array, M2dArena *arena, uint32_t set, uint32_t way);
 
 /* m2d_array_touch_list_plain: the same as plain stores: only while no journal is attached. */
@@ -100,11 +84,13 @@ M2D_ALWAYS_INLINE void m2d_array_touch(const M2dArray *array, M2dArena *arena, u
 {
 	uint32_t way = slot - set * array->ways;
 
-	if (m2d_likely(array->order != NULL)) {
+	if (array->recency == M2D_RECENCY_MATRIX) {
+		m2d_set64(arena, &array->order[set], m2d_matrix_touch(array->order[set], way));
+	} else if (array->recency == M2D_RECENCY_NIBBLES) {
 		uint64_t *o = &array->order[set];
 
 		if ((*o & 15) != way)
-			m2d_set64(arena, o, m2d_order_touch(*o, way));
+			m2d_set64(arena, o, m2d_nibbles_touch(*o, way));
 	} else {
 		m2d_array_touch_list(array, arena, set, way);
 	}
