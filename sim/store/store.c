@@ -22,8 +22,12 @@
 
 /* Offsets in the header, from "Database File Format" of SQLite's documentation. */
 #define HEADER_SIZE           100
+#define HEADER_SCHEMA_FORMAT  44
 #define HEADER_USER_VERSION   60
 #define HEADER_APPLICATION_ID 68
+
+/* What SQLite has made since 3.3, and all that it reads besides older ones. */
+#define SCHEMA_FORMAT 4u
 
 /* SQLite's message up to the end of its first line: it may quote pieces of a damaged file. */
 static char *message(sqlite3 *db)
@@ -221,6 +225,13 @@ bool m2d_store_check_file(const char *path, GError **error)
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
 			    "%s: offset %d: truncated, a database header takes %d bytes", path,
 			    (int)n, HEADER_SIZE);
+		return false;
+	}
+	if (be32(header + HEADER_SCHEMA_FORMAT) != SCHEMA_FORMAT) {
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "%s: offset %d: schema format %u, expected %u", path,
+			    HEADER_SCHEMA_FORMAT, be32(header + HEADER_SCHEMA_FORMAT),
+			    SCHEMA_FORMAT);
 		return false;
 	}
 	good = model(error);

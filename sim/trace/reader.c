@@ -206,6 +206,9 @@ static const char *check_order(M2dTraceReader *r, const M2dChunkHeader *h)
 	else if (h->sequence < r->index->len &&
 		 g_array_index(r->index, M2dIndexEntry, h->sequence).offset != at)
 		what = "the index has it at another place";
+	else if (h->sequence < r->index->len &&
+		 g_array_index(r->index, M2dIndexEntry, h->sequence).kind != h->kind)
+		what = "the index has it as another kind";
 	else
 		return NULL;
 	if ((r->flags & M2D_TRACE_RECOVER) == 0)
