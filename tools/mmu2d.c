@@ -34,6 +34,8 @@ static void catch_signals(void)
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+	/* A limit on file sizes shall fail the write, which is reported and cleaned up after. */
+	signal(SIGXFSZ, SIG_IGN);
 }
 
 /* Started with a closed standard descriptor, the next file opened would become stdout. Fill the
