@@ -206,10 +206,16 @@ static void event(World *w, unsigned what, uint64_t arg, M2dGva va)
 				       w->nested.kind == M2D_NESTED_NPT && arg % 2 ? 3 : 0),
 			M2D_INSN_OK);
 		break;
-	default: /* other tables under the same tags, without any flush: paging off for a while */
-		r.cr0 ^= M2D_CR0_PG;
-		r.efer ^= M2D_EFER_LMA;
+	case 7: /* rights change by registers that no operation flushes for */
+		r.cr4 &= ~(M2D_CR4_SMEP | M2D_CR4_SMAP | M2D_CR4_PKE | M2D_CR4_PKS);
+		r.cr4 |= (arg & 1 ? M2D_CR4_SMEP : 0) | (arg & 2 ? M2D_CR4_SMAP : 0) |
+			 (arg & 4 ? M2D_CR4_PKE : 0) | (arg & 8 ? M2D_CR4_PKS : 0);
+		r.ac = arg & 16;
+		r.pkru = arg & 96 ? 0 : 2;
+		r.pkrs = arg & 384 ? 0 : 1;
 		m2d_vcpu_load_regs(w->vcpu, &r);
+		break;
+	default:
 		break;
 	}
 }
@@ -261,6 +267,8 @@ static uint32_t next_refs(M2dGen *gen, M2dRng *rng, M2dRef *refs, uint32_t want)
 		r->w |= size << M2D_REF_SIZE_SHIFT;
 		if (m2d_rng_below(rng, 300) == 0)
 			r->va = r->va | 0xff8; /* near the end of its page */
+		if (m2d_rng_below(rng, 8) == 0)
+			r->w ^= M2D_REF_USER; /* the kernel in user pages, or a user where denied */
 		if (m2d_rng_below(rng, 5000) == 0)
 			r->va ^= UINT64_C(1) << 50; /* not canonical */
 		if ((r->va & 4095) + size > 4096)
@@ -292,7 +300,7 @@ static void random_world(int place, M2dGenKind kind, M2dTimingModel timing, Way 
 		world_init(&w[i], i, places[place].machine, places[place].kind, timing);
 	for (int round = 0; round < ROUNDS; round++) {
 		uint32_t n = next_refs(gen, &rng, refs, (uint32_t)m2d_rng_below(&rng, CHUNK) + 1);
-		unsigned what = (unsigned)m2d_rng_below(&rng, 7);
+		unsigned what = (unsigned)m2d_rng_below(&rng, 10);
 		uint64_t arg = m2d_rng_next(&rng);
 		M2dGva va = M2D_GVA(refs[m2d_rng_below(&rng, n)].va);
 
