@@ -96,12 +96,16 @@ static void uncount(const M2dArray *array, M2dArena *arena, uint64_t tag)
 void m2d_array_put(const M2dArray *array, M2dArena *arena, uint32_t set, uint32_t slot,
 		   uint64_t tag, uint64_t data)
 {
-	uint64_t *n = &array->n_class[m2d_tag_class(tag)];
+	uint64_t old = array->tag[slot];
 
-	if (array->tag[slot] != 0)
-		uncount(array, arena, array->tag[slot]);
-	m2d_set64(arena, array->n_valid, *array->n_valid + 1);
-	m2d_set64(arena, n, *n + 1);
+	if (old == 0 || m2d_tag_class(old) != m2d_tag_class(tag)) {
+		uint64_t *n = &array->n_class[m2d_tag_class(tag)];
+
+		if (old != 0)
+			uncount(array, arena, old);
+		m2d_set64(arena, array->n_valid, *array->n_valid + 1);
+		m2d_set64(arena, n, *n + 1);
+	}
 	m2d_set64(arena, &array->tag[slot], tag);
 	m2d_set64(arena, &array->data[slot], data);
 	m2d_array_touch(array, arena, set, slot);

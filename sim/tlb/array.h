@@ -43,14 +43,14 @@ static inline int32_t m2d_array_find(const M2dArray *array, uint32_t set, uint64
 	uint32_t base = set * array->ways, w = 0;
 	const uint64_t *t = array->tag + base;
 
-	/* Wide sets by eights without a branch each: a fully associative miss looks at all. */
-	for (; w + 8 <= array->ways; w += 8) {
-		uint64_t hit = 0;
+	/* By fours without a branch between: which way hits cannot be predicted. */
+	for (; w + 4 <= array->ways; w += 4) {
+		uint32_t hit = 0;
 
-		for (uint32_t k = 0; k < 8; k++)
-			hit |= (uint64_t)((t[w + k] == tag) | (t[w + k] == other)) << k;
+		for (uint32_t k = 0; k < 4; k++)
+			hit |= (uint32_t)((t[w + k] == tag) | (t[w + k] == other)) << k;
 		if (hit != 0)
-			return (int32_t)(base + w + (uint32_t)__builtin_ctzll(hit));
+			return (int32_t)(base + w + (uint32_t)__builtin_ctz(hit));
 	}
 	for (; w < array->ways; w++)
 		if (t[w] == tag || t[w] == other)

@@ -139,8 +139,8 @@ static inline uint32_t page_set(const M2dArray *a, uint64_t va, unsigned shift)
 }
 
 /* Look for @va as a page of @size in array @id, under @ctx and then under @gctx. */
-static M2dTlbSlot find_size(M2dTlb *tlb, M2dArrayId id, uint64_t va, M2dPageSize size, uint32_t ctx,
-			    uint32_t gctx)
+M2D_ALWAYS_INLINE M2dTlbSlot find_size(M2dTlb *tlb, M2dArrayId id, uint64_t va, M2dPageSize size,
+				       uint32_t ctx, uint32_t gctx)
 {
 	const M2dArray *a = &tlb->array[id];
 	unsigned shift = m2d_size_shift(size);
@@ -167,9 +167,10 @@ M2dTlbSlot m2d_tlb_find_l1(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, u
 	return s;
 }
 
-/* Store an item in one array, in place of an older one of the same tag if there is one. */
-static M2dTlbSlot put(M2dTlb *tlb, M2dArrayId id, uint64_t va, unsigned shift, uint64_t tag,
-		      uint64_t data)
+/* Store an item in one array, in place of an older one of the same tag if there is one; @absent:
+ * there is none. */
+M2D_ALWAYS_INLINE M2dTlbSlot put(M2dTlb *tlb, M2dArrayId id, uint64_t va, unsigned shift,
+				 uint64_t tag, uint64_t data, bool absent)
 {
 	const M2dArray *a = &tlb->array[id];
 	uint32_t set = page_set(a, va, shift);
@@ -177,14 +178,15 @@ static M2dTlbSlot put(M2dTlb *tlb, M2dArrayId id, uint64_t va, unsigned shift, u
 
 	if (a->ways == 0)
 		return (M2dTlbSlot){-1, 0, 0};
-	slot = m2d_array_find(a, set, tag, tag);
+	slot = absent ? -1 : m2d_array_find(a, set, tag, tag);
 	if (slot < 0)
 		slot = (int32_t)m2d_array_victim(a, set);
 	m2d_array_put(a, tlb->arena, set, (uint32_t)slot, tag, data);
 	return (M2dTlbSlot){(int8_t)id, set, (uint32_t)slot};
 }
 
-static M2dTlbSlot put_l1(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint64_t data)
+static M2dTlbSlot put_l1(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint64_t data,
+			 bool absent)
 {
 	M2dPageSize size = m2d_item_esize(data);
 	M2dArrayId first = fetch ? M2D_ARR_L1I_4K : M2D_ARR_L1D_4K;
@@ -201,7 +203,8 @@ static M2dTlbSlot put_l1(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uin
 	shift = m2d_size_shift(size);
 	if (m2d_item_gshift(data) > shift)
 		m2d_set64(tlb->arena, tlb->n_splinters, *tlb->n_splinters + 1);
-	return put(tlb, (M2dArrayId)(first + size), va, shift, m2d_tag(va, shift, size, ctx), data);
+	return put(tlb, (M2dArrayId)(first + size), va, shift, m2d_tag(va, shift, size, ctx), data,
+		   absent);
 }
 
 static void put_l2(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint64_t data)
@@ -221,7 +224,7 @@ static void put_l2(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint64_t data)
 	shift = m2d_size_shift(size);
 	if (m2d_item_gshift(data) > shift)
 		m2d_set64(tlb->arena, tlb->n_splinters, *tlb->n_splinters + 1);
-	put(tlb, id, va, shift, m2d_tag(va, shift, size, ctx), data);
+	put(tlb, id, va, shift, m2d_tag(va, shift, size, ctx), data, false);
 }
 
 M2dTlbSlot m2d_tlb_find_l2(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint32_t gctx,
@@ -234,8 +237,8 @@ M2dTlbSlot m2d_tlb_find_l2(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, u
 	if (s.array < 0)
 		s = find_size(tlb, M2D_ARR_L2_1G, va, M2D_SIZE_1G, ctx, gctx);
 	if (s.array >= 0)
-		*l1 = put_l1(tlb, va, fetch, m2d_tag_ctx(m2d_tlb_tag(tlb, s)),
-			     m2d_tlb_data(tlb, s));
+		*l1 = put_l1(tlb, va, fetch, m2d_tag_ctx(m2d_tlb_tag(tlb, s)), m2d_tlb_data(tlb, s),
+			     true);
 	return s;
 }
 
@@ -245,7 +248,7 @@ M2dTlbSlot m2d_tlb_fill(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint
 	uint32_t c = data & M2D_ITEM_G ? gctx : ctx;
 
 	put_l2(tlb, va, c, data);
-	return put_l1(tlb, va, fetch, c, data);
+	return put_l1(tlb, va, fetch, c, data, false);
 }
 
 static void drop_slot(M2dTlb *tlb, M2dArrayId id, uint32_t slot)
@@ -323,7 +326,7 @@ void m2d_psc_fill(M2dTlb *tlb, bool nested, M2dPscLevel level, unsigned shift, u
 		class = M2D_CLASS_PDE;
 	}
 	data |= (uint64_t)shift << M2D_PSC_SHIFT_SHIFT;
-	put(tlb, id, va, shift, m2d_tag(va, shift, class, ctx), data);
+	put(tlb, id, va, shift, m2d_tag(va, shift, class, ctx), data, false);
 }
 
 uint64_t m2d_ntlb_find(M2dTlb *tlb, uint64_t gpa, uint32_t ctx)
@@ -342,7 +345,7 @@ void m2d_ntlb_fill(M2dTlb *tlb, uint64_t gpa, uint32_t ctx, uint64_t data)
 	M2dPageSize size = m2d_item_esize(data);
 	unsigned shift = m2d_size_shift(size);
 
-	put(tlb, M2D_ARR_NTLB, gpa, shift, m2d_tag(gpa, shift, size, ctx), data);
+	put(tlb, M2D_ARR_NTLB, gpa, shift, m2d_tag(gpa, shift, size, ctx), data, false);
 }
 
 /* --- invalidation ----------------------------------------------------------------------------- */
