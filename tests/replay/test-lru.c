@@ -20,8 +20,6 @@
 static const char *const machines[] = {"generic", "skylake-sp", "zen2", "zen4"};
 static const char *const traces[] = {"traces/s-linux-tdp-u.m2t", "traces/s-linux-tdp-f.m2t"};
 
-#define LIMIT 150000u /* references of a trace */
-
 typedef struct {
 	M2dWorld *world;
 	M2dGuestos *os;
@@ -198,7 +196,7 @@ START_TEST(bundled_traces)
 
 	check_error(error);
 	run_init(&r, machine, 0.3, 0.1);
-	while (r.n < LIMIT && m2d_trace_cursor_next(cursor, &rec, &error) == 1) {
+	while (m2d_trace_cursor_next(cursor, &rec, &error) == 1) {
 		if (rec.type == M2D_RECORD_EVENT) {
 			trace_event(&r, processes, current, &rec.event);
 		} else if (rec.type == M2D_RECORD_REF &&
@@ -209,7 +207,7 @@ START_TEST(bundled_traces)
 		}
 	}
 	check_error(error);
-	ck_assert_uint_eq(r.n, LIMIT);
+	ck_assert_uint_gt(r.n, 500000);
 	check_counters(&r);
 	run_clear(&r);
 	m2d_trace_cursor_close(cursor);

@@ -252,7 +252,7 @@ static const struct {
 };
 
 #define CHUNK  4096u
-#define ROUNDS 60
+#define ROUNDS 40
 
 /* A workload with neighbours that cross pages, and now and then addresses that are no good. */
 static uint32_t next_refs(M2dGen *gen, M2dRng *rng, M2dRef *refs, uint32_t want)
