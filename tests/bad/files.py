@@ -122,7 +122,9 @@ class Traces(Case):
             good, out = (dict(json.loads(o), seconds=0, refs_per_second=0) for o in (good, out))
         elif name == "replay":
             good, out = (b"\n".join(o.split(b"\n")[3:]) for o in (good, out))
-        if name in WHOLE or name == "replay-overlapped":
+        # A flag in the header changes what the counts of the references mean.
+        flags = label.endswith("header+16")
+        if not flags and (name in WHOLE or name == "replay-overlapped"):
             self.assertEqual(out, good, label)
 
     def damaged(self, trace, copies, names):

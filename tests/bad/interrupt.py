@@ -19,7 +19,7 @@ class Interrupt(Case):
         """Start, send @signum after a while; (stdout, stderr). @feed: bytes for stdin again and
         again, or b"" for a stdin that stays silent after @rest."""
         before = bad.content(self.dir)
-        with subprocess.Popen([bad.PROGRAM, *args], cwd=self.dir, env=bad.ENV,
+        with subprocess.Popen([bad.PROGRAM, *args], cwd=self.dir, env=bad.ENV, bufsize=0,
                               stdin=subprocess.DEVNULL if feed is None else subprocess.PIPE,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
             done = threading.Event()
@@ -27,12 +27,10 @@ class Interrupt(Case):
             def write():
                 try:
                     p.stdin.write(rest)
-                    p.stdin.flush()
                     while feed and not done.is_set():
                         p.stdin.write(feed)
                     done.wait(bad.TIMEOUT)
-                    p.stdin.close()
-                except (BrokenPipeError, ValueError):
+                except BrokenPipeError:
                     pass
 
             thread = threading.Thread(target=write) if feed is not None else None
