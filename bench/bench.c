@@ -165,9 +165,9 @@ static double time_memory(const Trace *t, M2dTimingModel timing)
 static double time_decode(const Trace *t)
 {
 	double spent = 0;
-	M2dBatch b = {0};
 
 	for (unsigned k = 0; k < repeats(t->refs); k++) {
+		M2dBatch b = {0};
 		GError *error = NULL;
 		double start = wall();
 		M2dTraceReader *r = m2d_trace_reader_open(t->path, 0, &error);
@@ -180,9 +180,9 @@ static double time_decode(const Trace *t)
 		if (status < 0)
 			die(error);
 		m2d_trace_reader_close(r);
+		m2d_batch_clear(&b);
 		spent += wall() - start;
 	}
-	m2d_batch_clear(&b);
 	return spent / repeats(t->refs);
 }
 

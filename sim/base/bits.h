@@ -33,3 +33,11 @@ static inline uint64_t m2d_mix64(uint64_t x)
 	x *= UINT64_C(0x94d049bb133111eb);
 	return x ^ (x >> 31);
 }
+
+/* m2d_pause: tell the processor that this thread spins. */
+static inline void m2d_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}

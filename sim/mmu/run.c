@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/mmu/run.h"
 
+#include <string.h>
+
 #include "sim/mmu/mmu-private.h"
 
 #define SPECIAL (M2D_REF_IO | M2D_REF_DIRECT | M2D_REF_CROSS)
@@ -153,6 +155,7 @@ static uint32_t run_journaled(M2dMmu *mmu, const M2dRef *refs, uint32_t n, const
 {
 	uint32_t i;
 
+	mmu->front_stale = true;
 	for (i = 0; i < n; i++) {
 		uint64_t w = refs[i].w;
 
@@ -204,6 +207,10 @@ uint32_t m2d_mmu_run(M2dMmu *mmu, const M2dRef *refs, uint32_t n, const M2dRunOp
 	if (n == 0)
 		return 0;
 	n = MIN(n, MAX_RUN);
+	if (mmu->front_stale && mmu->arena->journal == NULL) {
+		memset(mmu->front, 0, sizeof(mmu->front));
+		mmu->front_stale = false;
+	}
 	if (mmu->arena->journal != NULL)
 		done = run_journaled(mmu, refs, n, opt, fault, &t);
 	else if (mmu->timing.model == M2D_TIMING_OVERLAPPED)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Decode on one thread, simulate on another: a few batches go round between them. The order of
- * batches is the file's, so the result does not depend on the threads.
+ * Decode on one thread, simulate on another: a few batches go round between them. A batch is handed
+ * over as soon as its first references are decoded, so that short traces gain too. The order of
+ * references is the file's, so the result does not depend on the threads.
  *
  * Signals go to the decoding thread: only there can a read of a silent pipe block, which a signal
  * ends.
@@ -12,10 +13,12 @@
 #include "sim/base/error.h"
 #include "sim/replay/replay-private.h"
 
-#define N_BATCHES 4
+#define N_BATCHES 3
 
 typedef struct {
 	M2dBatch batch;
+	bool early; /* handed over while being decoded */
+	gint done;  /* the fields below are valid */
 	int status; /* of m2d_trace_reader_next() */
 	uint64_t bytes, total;
 	GError *error;
@@ -25,24 +28,52 @@ typedef struct {
 	M2dTraceReader *reader;
 	GAsyncQueue *empty, *full;
 	gint stop;
+	M2dParcel *decoding;
 	M2dParcel parcel[N_BATCHES];
 } M2dPipeline;
+
+static void hand_over_early(M2dBatch *batch, void *data)
+{
+	M2dPipeline *p = data;
+
+	p->decoding->early = true;
+	g_async_queue_push(p->full, p->decoding);
+}
 
 static gpointer decode_thread(gpointer data)
 {
 	M2dPipeline *p = data;
 
 	for (;;) {
-		M2dParcel *parcel = g_async_queue_pop(p->empty);
+		M2dParcel *parcel = p->decoding = g_async_queue_pop(p->empty);
+		bool early, end;
 
+		parcel->early = false;
+		g_atomic_int_set(&parcel->done, 0);
 		parcel->status =
 			g_atomic_int_get(&p->stop)
 				? 0
 				: m2d_trace_reader_next(p->reader, &parcel->batch, &parcel->error);
 		parcel->bytes = m2d_trace_reader_bytes(p->reader, &parcel->total);
-		g_async_queue_push(p->full, parcel);
-		if (parcel->status <= 0)
+		early = parcel->early;
+		end = parcel->status <= 0;
+		/* From here on the parcel may be the other thread's. */
+		g_atomic_int_set(&parcel->done, 1);
+		if (!early)
+			g_async_queue_push(p->full, parcel);
+		if (end)
 			return NULL;
+	}
+}
+
+/* The decoding thread has left the references behind it; what remains takes no time. */
+static void wait_done(M2dParcel *parcel)
+{
+	for (unsigned tries = 0; !g_atomic_int_get(&parcel->done); tries++) {
+		if (tries < 256)
+			m2d_pause();
+		else
+			g_usleep(20);
 	}
 }
 
@@ -53,6 +84,13 @@ static bool consume(M2dReplay *r, M2dPipeline *p, GError **error)
 	for (;;) {
 		M2dParcel *parcel = g_async_queue_pop(p->full);
 
+		if (parcel->early) {
+			if (ok && !r->interrupted)
+				ok = m2d_replay_records(r, &parcel->batch, error);
+			if (!ok)
+				g_atomic_int_set(&p->stop, 1);
+			wait_done(parcel);
+		}
 		if (parcel->status < 0) {
 			/* A read that the signal ended: what was read before it counts. */
 			if (ok && !r->interrupted &&
@@ -71,7 +109,9 @@ static bool consume(M2dReplay *r, M2dPipeline *p, GError **error)
 		if (parcel->status == 0)
 			return ok;
 		if (ok && !r->interrupted) {
-			ok = m2d_replay_batch(r, &parcel->batch, error);
+			if (!parcel->early)
+				ok = m2d_replay_records(r, &parcel->batch, error);
+			m2d_replay_account(r, &parcel->batch);
 			if (ok && r->opt.progress != NULL &&
 			    !r->opt.progress(r->refs, parcel->bytes, parcel->total,
 					     r->opt.progress_data))
@@ -93,6 +133,7 @@ M2dResult *m2d_replay_run(M2dReplay *r, M2dTraceReader *reader, GError **error)
 	bool ok = false;
 
 	p->reader = reader;
+	m2d_trace_reader_set_early(reader, hand_over_early, p);
 	p->empty = g_async_queue_new();
 	p->full = g_async_queue_new();
 	for (int i = 0; i < N_BATCHES; i++)
@@ -113,6 +154,7 @@ M2dResult *m2d_replay_run(M2dReplay *r, M2dTraceReader *reader, GError **error)
 		g_thread_join(thread);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
+	m2d_trace_reader_set_early(reader, NULL, NULL);
 	for (int i = 0; i < N_BATCHES; i++)
 		m2d_batch_clear(&p->parcel[i].batch);
 	g_async_queue_unref(p->empty);

@@ -10,6 +10,8 @@
 #include "sim/trace/decode.h"
 
 #define BLOCK 64u
+/* References between two words to a thread that is waiting for them; a power of two. */
+#define PUBLISH 4096u
 _Static_assert(BLOCK * 8 + 8 <= M2D_SECTION_SLACK, "a block may overrun its section by this");
 
 typedef struct {
@@ -34,6 +36,10 @@ struct _M2dDecoder {
 	Op op[256];
 	uint64_t last_a[128], last_b[128]; /* of events, by kind */
 	M2dRefState state;
+	M2dBatchEarlyFn early;
+	void *early_data;
+	uint32_t left;       /* references of the chunk to decode */
+	uint32_t *published; /* in the batch */
 	char message[128];
 };
 
@@ -59,6 +65,12 @@ void m2d_decoder_free(M2dDecoder *d)
 		return;
 	m2d_inflater_free(d->inflater);
 	g_free(d);
+}
+
+void m2d_decoder_set_early(M2dDecoder *d, M2dBatchEarlyFn fn, void *data)
+{
+	d->early = fn;
+	d->early_data = data;
 }
 
 uint64_t m2d_decoder_skipped(const M2dDecoder *d)
@@ -213,6 +225,9 @@ M2D_ALWAYS_INLINE bool decode_refs(M2dDecoder *d, Streams *in, M2dRef *out, uint
 		ops += block;
 		out += block;
 		n -= block;
+		d->left -= block;
+		if (m2d_unlikely((d->left ^ (d->left + block)) & ~(PUBLISH - 1)))
+			__atomic_store_n(d->published, d->left, __ATOMIC_RELEASE);
 	}
 	in->delta = delta;
 	return true;
@@ -432,6 +447,7 @@ const char *m2d_decoder_chunk(M2dDecoder *d, const M2dChunkHeader *h, const uint
 	if (what != NULL)
 		return what;
 	batch->n_refs = batch->n_events = batch->n_segments = batch->n_pages = 0;
+	batch->undecoded = 0;
 	batch->first_ref = h->first_ref;
 	batch->instructions = batch->elided = 0;
 	if (h->kind == M2D_CHUNK_PAGES)
@@ -443,9 +459,16 @@ const char *m2d_decoder_chunk(M2dDecoder *d, const M2dChunkHeader *h, const uint
 	what = decode_segments(d, h, &section[M2D_SEC_SEGMENTS], batch);
 	if (what == NULL)
 		what = decode_events(d, &section[M2D_SEC_EVENTS], batch);
-	if (what == NULL)
+	if (what == NULL) {
+		batch->n_refs = h->n_refs;
+		batch->undecoded = d->left = h->n_refs;
+		d->published = &batch->undecoded;
+		if (d->early != NULL)
+			d->early(batch, d->early_data);
 		what = decode_all_refs(d, h, section, batch);
-	batch->n_refs = h->n_refs;
+		__atomic_store_n(&batch->undecoded, what == NULL ? 0 : UINT32_MAX,
+				 __ATOMIC_RELEASE);
+	}
 	if (what == NULL && counts != NULL)
 		what = decode_counts(d, h, &section[M2D_SEC_COUNTS], batch, counts);
 	return what;

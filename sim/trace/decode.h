@@ -20,6 +20,9 @@ void m2d_decoder_free(M2dDecoder *decoder);
 const char *m2d_decoder_chunk(M2dDecoder *decoder, const M2dChunkHeader *header,
 			      const uint8_t *body, M2dBatch *batch, uint32_t *counts);
 
+/* m2d_decoder_set_early: see m2d_trace_reader_set_early(). */
+void m2d_decoder_set_early(M2dDecoder *decoder, M2dBatchEarlyFn fn, void *data);
+
 /* m2d_decoder_single: a metadata chunk's or the index's only section. As above. */
 const char *m2d_decoder_single(M2dDecoder *decoder, const M2dChunkHeader *header,
 			       const uint8_t *body, M2dSectionKind kind, const uint8_t **raw,

@@ -273,6 +273,12 @@ static int take_chunk(M2dTraceReader *r, const M2dChunkHeader *h, M2dBatch *batc
 	return 1;
 }
 
+void m2d_trace_reader_set_early(M2dTraceReader *r, M2dBatchEarlyFn fn, void *data)
+{
+	if (!(r->flags & M2D_TRACE_RECOVER))
+		m2d_decoder_set_early(r->decoder, fn, data);
+}
+
 int m2d_trace_reader_next(M2dTraceReader *r, M2dBatch *batch, GError **error)
 {
 	M2dChunkHeader h;
