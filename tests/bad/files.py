@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import random
+import subprocess
 import zlib
 
 import bad
@@ -336,6 +337,7 @@ class Machines(Case):
         self.refuse_machine(text.encode() + b"\n[tlb]\nunknown-key = 1\n")
         self.refuse_machine(text.encode() + b"\nx" * 100000)
         self.refuse_machine(b"[" + b"a" * 1000000)
+        self.refuse_machine(text.replace("[machine]", "[machine]\nbase = ./bad.ini", 1).encode())
         self.refuse_machine(text.replace("[tlb]", "[tlb]\nl2 = \0\0", 1).encode())
 
 
@@ -459,6 +461,27 @@ class Finals(Case):
         status, out, err = bad.execute(["replay", "with", "--no-plot", "--final", "bad"], self.dir)
         self.assertEqual((status, err), (1, ""))
         self.assertIn(b"final tables differ", out)
+
+
+class Senseless(Case):
+    """Traces without sense, see hostile.h, to the commands that test-hostile does not run."""
+
+    def test_all(self):
+        generator = os.environ.get("MMU2D_GEN_HOSTILE")
+        if generator is None:
+            self.skipTest("MMU2D_GEN_HOSTILE, the program that makes them, is not set")
+        rng = random.Random(1)
+        ways = (["--html", "out", "--svg", "out"], ["--json", "--caches"], ["--warm", "all"],
+                ["--gva", "0x8000001000", "--write", "--user"])
+        for seed in range(15 * bad.ROUNDS):
+            subprocess.run([generator, str(seed), "300", self.path("bad")], check=True)
+            self.good(["trace", "verify", "bad"])
+            self.good(["trace", "dump", "bad"])
+            for way in ways:
+                self.refuse(["walk", "--trace", "bad", "--at", str(rng.randrange(150)), *way],
+                            "bad", (2, 3), harmless=(0,), label="seed %d" % seed)
+                if os.path.exists(self.path("out")):
+                    os.unlink(self.path("out"))
 
 
 if __name__ == "__main__":
