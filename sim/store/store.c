@@ -227,13 +227,6 @@ bool m2d_store_check_file(const char *path, GError **error)
 			    (int)n, HEADER_SIZE);
 		return false;
 	}
-	if (be32(header + HEADER_SCHEMA_FORMAT) != SCHEMA_FORMAT) {
-		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
-			    "%s: offset %d: schema format %u, expected %u", path,
-			    HEADER_SCHEMA_FORMAT, be32(header + HEADER_SCHEMA_FORMAT),
-			    SCHEMA_FORMAT);
-		return false;
-	}
 	good = model(error);
 	if (good == NULL || !pragma_value(good, "PRAGMA application_id", &application_id, error) ||
 	    !pragma_value(good, "PRAGMA user_version", &user_version, error))
@@ -251,6 +244,13 @@ bool m2d_store_check_file(const char *path, GError **error)
 			    "%s: offset %d: schema version %u, this program knows only %u", path,
 			    HEADER_USER_VERSION, be32(header + HEADER_USER_VERSION),
 			    (uint32_t)user_version);
+		return false;
+	}
+	if (be32(header + HEADER_SCHEMA_FORMAT) != SCHEMA_FORMAT) {
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "%s: offset %d: schema format %u, expected %u", path,
+			    HEADER_SCHEMA_FORMAT, be32(header + HEADER_SCHEMA_FORMAT),
+			    SCHEMA_FORMAT);
 		return false;
 	}
 	return true;
