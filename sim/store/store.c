@@ -26,7 +26,7 @@
 #define HEADER_USER_VERSION   60
 #define HEADER_APPLICATION_ID 68
 
-/* What SQLite has made since 3.3, and all that it reads besides older ones. */
+/* The latest that SQLite reads; 0 is that of a database without tables. */
 #define SCHEMA_FORMAT 4u
 
 /* SQLite's message up to the end of its first line: it may quote pieces of a damaged file. */
@@ -246,9 +246,9 @@ bool m2d_store_check_file(const char *path, GError **error)
 			    (uint32_t)user_version);
 		return false;
 	}
-	if (be32(header + HEADER_SCHEMA_FORMAT) != SCHEMA_FORMAT) {
+	if (be32(header + HEADER_SCHEMA_FORMAT) > SCHEMA_FORMAT) {
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
-			    "%s: offset %d: schema format %u, expected %u", path,
+			    "%s: offset %d: schema format %u, expected at most %u", path,
 			    HEADER_SCHEMA_FORMAT, be32(header + HEADER_SCHEMA_FORMAT),
 			    SCHEMA_FORMAT);
 		return false;
