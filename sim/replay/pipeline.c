@@ -13,7 +13,7 @@
 #include "sim/base/error.h"
 #include "sim/replay/replay-private.h"
 
-#define N_BATCHES 3
+#define N_BATCHES 2
 
 typedef struct {
 	M2dBatch batch;
