@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Decode on one thread, simulate on another: a few batches go round between them. A batch is handed
- * over as soon as its first references are decoded, so that short traces gain too. The order of
- * references is the file's, so the result does not depend on the threads.
+ * Decode on one thread, simulate on another: a few batches go round between them. They are pieces
+ * of chunks, small enough for short traces to be worked on by both, and of about the size of a
+ * second-level cache: lines that still lie in the other processor's cost more than those it has
+ * evicted. The order of batches is the file's, so the result does not depend on the threads.
  *
  * Signals go to the decoding thread: only there can a read of a silent pipe block, which a signal
  * ends.
@@ -13,67 +14,57 @@
 #include "sim/base/error.h"
 #include "sim/replay/replay-private.h"
 
-#define N_BATCHES 2
+#define N_BATCHES  4
+#define PIECE_REFS (64u << 10)
 
 typedef struct {
 	M2dBatch batch;
-	bool early; /* handed over while being decoded */
-	gint done;  /* the fields below are valid */
 	int status; /* of m2d_trace_reader_next() */
 	uint64_t bytes, total;
 	GError *error;
 } M2dParcel;
 
+/* A ring: parcel n stands at n % N_BATCHES; each counter is written by one thread only. */
 typedef struct {
 	M2dTraceReader *reader;
-	GAsyncQueue *empty, *full;
+	gint produced, consumed;
 	gint stop;
-	M2dParcel *decoding;
 	M2dParcel parcel[N_BATCHES];
 } M2dPipeline;
 
-static void hand_over_early(M2dBatch *batch, void *data)
+/*
+ * Wait until *@counter has passed @old. The other thread is rarely far away, so spin first; then
+ * sleep and look again, since waking a sleeper would cost the busy thread more than the wait.
+ */
+static void wait_past(gint *counter, gint old)
 {
-	M2dPipeline *p = data;
-
-	p->decoding->early = true;
-	g_async_queue_push(p->full, p->decoding);
+	for (unsigned tries = 0; g_atomic_int_get(counter) == old; tries++) {
+		if (tries < 1000)
+			m2d_pause();
+		else
+			g_usleep(tries < 20000 ? 10 : 500);
+	}
 }
 
 static gpointer decode_thread(gpointer data)
 {
 	M2dPipeline *p = data;
 
-	for (;;) {
-		M2dParcel *parcel = p->decoding = g_async_queue_pop(p->empty);
-		bool early, end;
+	for (gint n = 0;; n++) {
+		M2dParcel *parcel = &p->parcel[n % N_BATCHES];
+		bool end;
 
-		parcel->early = false;
-		g_atomic_int_set(&parcel->done, 0);
+		if (n >= N_BATCHES)
+			wait_past(&p->consumed, n - N_BATCHES);
 		parcel->status =
 			g_atomic_int_get(&p->stop)
 				? 0
 				: m2d_trace_reader_next(p->reader, &parcel->batch, &parcel->error);
 		parcel->bytes = m2d_trace_reader_bytes(p->reader, &parcel->total);
-		early = parcel->early;
 		end = parcel->status <= 0;
-		/* From here on the parcel may be the other thread's. */
-		g_atomic_int_set(&parcel->done, 1);
-		if (!early)
-			g_async_queue_push(p->full, parcel);
+		g_atomic_int_set(&p->produced, n + 1);
 		if (end)
 			return NULL;
-	}
-}
-
-/* The decoding thread has left the references behind it; what remains takes no time. */
-static void wait_done(M2dParcel *parcel)
-{
-	for (unsigned tries = 0; !g_atomic_int_get(&parcel->done); tries++) {
-		if (tries < 256)
-			m2d_pause();
-		else
-			g_usleep(20);
 	}
 }
 
@@ -81,16 +72,10 @@ static bool consume(M2dReplay *r, M2dPipeline *p, GError **error)
 {
 	bool ok = true;
 
-	for (;;) {
-		M2dParcel *parcel = g_async_queue_pop(p->full);
+	for (gint n = 0;; n++) {
+		M2dParcel *parcel = &p->parcel[n % N_BATCHES];
 
-		if (parcel->early) {
-			if (ok && !r->interrupted)
-				ok = m2d_replay_records(r, &parcel->batch, error);
-			if (!ok)
-				g_atomic_int_set(&p->stop, 1);
-			wait_done(parcel);
-		}
+		wait_past(&p->produced, n);
 		if (parcel->status < 0) {
 			/* A read that the signal ended: what was read before it counts. */
 			if (ok && !r->interrupted &&
@@ -109,9 +94,7 @@ static bool consume(M2dReplay *r, M2dPipeline *p, GError **error)
 		if (parcel->status == 0)
 			return ok;
 		if (ok && !r->interrupted) {
-			if (!parcel->early)
-				ok = m2d_replay_records(r, &parcel->batch, error);
-			m2d_replay_account(r, &parcel->batch);
+			ok = m2d_replay_batch(r, &parcel->batch, error);
 			if (ok && r->opt.progress != NULL &&
 			    !r->opt.progress(r->refs, parcel->bytes, parcel->total,
 					     r->opt.progress_data))
@@ -119,7 +102,7 @@ static bool consume(M2dReplay *r, M2dPipeline *p, GError **error)
 			if (!ok || r->interrupted)
 				g_atomic_int_set(&p->stop, 1);
 		}
-		g_async_queue_push(p->empty, parcel);
+		g_atomic_int_set(&p->consumed, n + 1);
 	}
 }
 
@@ -133,11 +116,7 @@ M2dResult *m2d_replay_run(M2dReplay *r, M2dTraceReader *reader, GError **error)
 	bool ok = false;
 
 	p->reader = reader;
-	m2d_trace_reader_set_early(reader, hand_over_early, p);
-	p->empty = g_async_queue_new();
-	p->full = g_async_queue_new();
-	for (int i = 0; i < N_BATCHES; i++)
-		g_async_queue_push(p->empty, &p->parcel[i]);
+	m2d_trace_reader_set_piece(reader, PIECE_REFS);
 	thread = g_thread_try_new("decode", decode_thread, p, error);
 	if (thread == NULL) {
 		/* No thread to be had is a limit of the system, not bad input. */
@@ -154,11 +133,9 @@ M2dResult *m2d_replay_run(M2dReplay *r, M2dTraceReader *reader, GError **error)
 		g_thread_join(thread);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
-	m2d_trace_reader_set_early(reader, NULL, NULL);
+	m2d_trace_reader_set_piece(reader, 0);
 	for (int i = 0; i < N_BATCHES; i++)
 		m2d_batch_clear(&p->parcel[i].batch);
-	g_async_queue_unref(p->empty);
-	g_async_queue_unref(p->full);
 	if (ok) {
 		result = m2d_replay_finish(r);
 		result->seconds = (double)(g_get_monotonic_time() - start) / 1e6;

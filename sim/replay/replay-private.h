@@ -65,8 +65,3 @@ M2dFaultAction m2d_replay_fault_model(M2dReplay *r, M2dReplayVcpu *v, const M2dR
 void m2d_replay_setup_recorded(M2dReplay *r);
 /* m2d_replay_setup_model: build host and guest; all vCPUs start in process 0. */
 bool m2d_replay_setup_model(M2dReplay *r, GError **error);
-
-/* m2d_replay_records: the records of @batch, which may still be in decoding; m2d_replay_account():
- * its totals, once it is complete. */
-bool m2d_replay_records(M2dReplay *r, const M2dBatch *batch, GError **error);
-void m2d_replay_account(M2dReplay *r, const M2dBatch *batch);

@@ -186,29 +186,9 @@ static void mismatch(M2dMmu *mmu, const M2dRef *ref, uint32_t index, uint64_t hp
  */
 #define MAX_RETRIES 64
 
-/*
- * References of @batch from number @first on that are decoded, at least one; 0 if there will be
- * none. Waits for the decoding thread: briefly on the processor, since it is rarely far away.
- */
-static uint32_t wait_decoded(const M2dBatch *batch, uint32_t first)
-{
-	for (unsigned tries = 0;; tries++) {
-		uint32_t left = m2d_batch_undecoded(batch);
-
-		if (left == UINT32_MAX)
-			return 0;
-		if (batch->n_refs - left > first)
-			return batch->n_refs - left - first;
-		if (tries < 256)
-			m2d_pause();
-		else
-			g_usleep(20);
-	}
-}
-
 /* References of one segment, in pieces that end where a sample is due. */
-static bool run_segment(M2dReplay *r, M2dReplayVcpu *v, const M2dBatch *batch, uint32_t first,
-			uint32_t n, GError **error)
+static bool run_segment(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *refs, uint32_t n,
+			GError **error)
 {
 	bool recorded = r->mode == M2D_REPLAY_RECORDED;
 	M2dRunOptions opt = {
@@ -218,18 +198,13 @@ static bool run_segment(M2dReplay *r, M2dReplayVcpu *v, const M2dBatch *batch, u
 		.mismatch = mismatch,
 		.data = r,
 	};
-	const M2dRef *refs = batch->refs + first;
 	unsigned retries = 0; /* of the reference that comes next */
 
 	r->run_vcpu = v;
 	while (n > 0) {
-		uint32_t here = wait_decoded(batch, (uint32_t)(refs - batch->refs)), want, done;
+		uint32_t want = (uint32_t)MIN(MIN(n, r->next_sample - r->refs), 1u << 20), done;
 		M2dFaultAction action;
 		M2dOutcome out;
-
-		if (here == 0)
-			return true; /* decoding failed: whoever decodes reports it */
-		want = (uint32_t)MIN(MIN(MIN(n, here), r->next_sample - r->refs), 1u << 20);
 
 		done = m2d_mmu_run(v->mmu, refs, want, &opt, &out);
 		refs += done;
@@ -284,20 +259,8 @@ static bool load_pages(M2dReplay *r, const M2dBatch *batch)
 
 bool m2d_replay_batch(M2dReplay *r, const M2dBatch *batch, GError **error)
 {
-	if (!m2d_replay_records(r, batch, error))
-		return false;
-	m2d_replay_account(r, batch);
-	return true;
-}
-
-void m2d_replay_account(M2dReplay *r, const M2dBatch *batch)
-{
 	r->elided += batch->elided;
 	r->instructions += batch->instructions;
-}
-
-bool m2d_replay_records(M2dReplay *r, const M2dBatch *batch, GError **error)
-{
 	if (!load_pages(r, batch))
 		return false;
 	for (uint32_t i = 0; i < batch->n_segments; i++) {
@@ -323,7 +286,7 @@ bool m2d_replay_records(M2dReplay *r, const M2dBatch *batch, GError **error)
 		if (r->mode != M2D_REPLAY_RECORDED &&
 		    !m2d_replay_mode_model(r, v, seg->guest, error))
 			return false;
-		if (!run_segment(r, v, batch, seg->first_ref, seg->n_refs, error))
+		if (!run_segment(r, v, batch->refs + seg->first_ref, seg->n_refs, error))
 			return false;
 	}
 	return true;

@@ -34,12 +34,10 @@ void m2d_deflater_section(M2dDeflater *d, M2dChunkHeader *header, GByteArray *bo
 			  M2dSectionKind kind, const void *raw, size_t len)
 {
 	M2dSectionEntry *entry;
-	bool hot = kind == M2D_SEC_OPS || kind == M2D_SEC_DELTAS || kind == M2D_SEC_EXTRA;
-	size_t want = hot ? len / 2 : len - len / 8;
+	size_t want = len - len / 8;
 	const void *data = raw;
 
-	/* inflate() takes most of a decoder's time: the streams of the references are compressed
-	 * where that halves them, since what hardly shrinks is slowest to inflate. */
+	/* What hardly shrinks is slowest to inflate, and stays as it is. */
 	if (len == 0)
 		return;
 	g_assert(header->n_sections < M2D_FMT_MAX_SECTIONS);

@@ -13,8 +13,6 @@
 #include <sys/mman.h>
 
 #define BLOCK 64u
-/* References between two words to a thread that is waiting for them; a power of two. */
-#define PUBLISH 4096u
 _Static_assert(BLOCK * 8 + 8 <= M2D_SECTION_SLACK, "a block may overrun its section by this");
 
 typedef struct {
@@ -32,6 +30,13 @@ typedef struct {
 	size_t len;
 } Section;
 
+/* The streams that the references of a chunk come from. */
+typedef struct {
+	const uint8_t *ops;
+	const uint8_t *delta, *delta_end;
+	M2dVarints extra;
+} Streams;
+
 struct _M2dDecoder {
 	M2dInflater *inflater;
 	unsigned n_vcpus;
@@ -39,19 +44,20 @@ struct _M2dDecoder {
 	Op op[256];
 	uint64_t last_a[128], last_b[128]; /* of events, by kind */
 	M2dRefState state;
-	M2dBatchEarlyFn early;
-	void *early_data;
-	uint32_t left;       /* references of the chunk to decode */
-	uint32_t *published; /* in the batch */
+
+	/* The chunk in work. */
+	M2dChunkHeader h;
+	Section section[32];
+	M2dBatch plan; /* its segments and events, all of them; no references */
+	Streams in;
+	bool frames;
+	uint32_t segment;      /* of the plan, where the next piece starts */
+	uint32_t segment_done; /* references of it decoded */
+	uint32_t refs_done;    /* of the chunk */
+	M2dVarints counts_in;
+	uint64_t counts_sum[3];
 	char message[128];
 };
-
-/* The streams that the references of a chunk come from. */
-typedef struct {
-	const uint8_t *ops;
-	const uint8_t *delta, *delta_end;
-	M2dVarints extra;
-} Streams;
 
 M2dDecoder *m2d_decoder_new(unsigned n_vcpus)
 {
@@ -67,13 +73,8 @@ void m2d_decoder_free(M2dDecoder *d)
 	if (d == NULL)
 		return;
 	m2d_inflater_free(d->inflater);
+	m2d_batch_clear(&d->plan);
 	g_free(d);
-}
-
-void m2d_decoder_set_early(M2dDecoder *d, M2dBatchEarlyFn fn, void *data)
-{
-	d->early = fn;
-	d->early_data = data;
 }
 
 uint64_t m2d_decoder_skipped(const M2dDecoder *d)
@@ -228,46 +229,38 @@ M2D_ALWAYS_INLINE bool decode_refs(M2dDecoder *d, Streams *in, M2dRef *out, uint
 		ops += block;
 		out += block;
 		n -= block;
-		d->left -= block;
-		if (m2d_unlikely((d->left ^ (d->left + block)) & ~(PUBLISH - 1)))
-			__atomic_store_n(d->published, d->left, __ATOMIC_RELEASE);
 	}
 	in->delta = delta;
 	return true;
 }
 
-static const char *decode_all_refs(M2dDecoder *d, const M2dChunkHeader *h, const Section *section,
-				   M2dBatch *batch)
+/* Set up the streams of the references and the state that predicts them. */
+static const char *begin_refs(M2dDecoder *d)
 {
-	const Section *delta = &section[M2D_SEC_DELTAS], *extra = &section[M2D_SEC_EXTRA];
-	Streams in = {.ops = section[M2D_SEC_OPS].p,
-		      .delta = delta->p,
-		      .delta_end = delta->p + delta->len,
-		      .extra = {.p = extra->p, .end = extra->p + extra->len}};
+	const Section *delta = &d->section[M2D_SEC_DELTAS], *extra = &d->section[M2D_SEC_EXTRA];
 	const char *what;
-	bool frames;
 
-	if (section[M2D_SEC_OPS].len != h->n_refs)
+	d->in = (Streams){.ops = d->section[M2D_SEC_OPS].p,
+			  .delta = delta->p,
+			  .delta_end = delta->p + delta->len,
+			  .extra = {.p = extra->p, .end = extra->p + extra->len}};
+	if (d->section[M2D_SEC_OPS].len != d->h.n_refs)
 		return section_error(d, M2D_SEC_OPS, "has another length than the chunk says");
-	what = load_ops(d, &section[M2D_SEC_OP_TABLE], &section[M2D_SEC_OPS], &frames);
+	what = load_ops(d, &d->section[M2D_SEC_OP_TABLE], &d->section[M2D_SEC_OPS], &d->frames);
 	if (what != NULL)
 		return what;
 	memset(d->state.base, 0, sizeof(d->state.base[0]) * 2 * d->n_vcpus);
 	memset(d->state.frame, 0, sizeof(d->state.frame));
 	d->state.miss_va = d->state.miss_pa = 0;
-	for (uint32_t i = 0; i < batch->n_segments; i++) {
-		const M2dSegment *s = &batch->segments[i];
-		M2dRef *out = batch->refs + s->first_ref;
-		uint32_t context = s->vcpu * 2u + s->guest;
-		bool ok = frames ? decode_refs(d, &in, out, s->n_refs, context, true)
-				 : decode_refs(d, &in, out, s->n_refs, context, false);
+	return NULL;
+}
 
-		if (!ok)
-			return section_error(d, M2D_SEC_DELTAS, "ends too early");
-	}
-	if (in.delta != in.delta_end)
+/* The streams must end with the references. */
+static const char *end_refs(M2dDecoder *d)
+{
+	if (d->in.delta != d->in.delta_end)
 		return section_error(d, M2D_SEC_DELTAS, "is too long");
-	if (in.extra.bad || in.extra.p != in.extra.end)
+	if (d->in.extra.bad || d->in.extra.p != d->in.extra.end)
 		return section_error(d, M2D_SEC_EXTRA, "has an impossible value or length");
 	return NULL;
 }
@@ -365,24 +358,25 @@ static const char *decode_events(M2dDecoder *d, const Section *section, M2dBatch
 	return NULL;
 }
 
-static const char *decode_counts(M2dDecoder *d, const M2dChunkHeader *h, const Section *section,
-				 const M2dBatch *batch, uint32_t *counts)
+static const char *decode_counts(M2dDecoder *d, const M2dBatch *batch, uint32_t *counts)
 {
-	M2dVarints in = {.p = section->p, .end = section->p + section->len};
-	uint64_t sum[3] = {0};
+	M2dVarints *in = &d->counts_in;
 
-	for (uint32_t i = 0; i < h->n_refs; i++) {
+	for (uint32_t i = 0; i < batch->n_refs; i++) {
 		unsigned kind = batch->refs[i].w & M2D_REF_KIND;
-		uint64_t n = h->n_const[kind];
+		uint64_t n = d->h.n_const[kind];
 
-		if (h->n_listed >> kind & 1)
-			n = m2d_get_varint(&in);
+		if (d->h.n_listed >> kind & 1)
+			n = m2d_get_varint(in);
 		if (n > UINT32_MAX)
-			in.bad = true;
+			in->bad = true;
 		counts[i] = (uint32_t)n;
-		sum[kind] += n;
+		d->counts_sum[kind] += n;
 	}
-	if (in.bad || in.p != in.end || memcmp(sum, h->n_sum, sizeof(sum)) != 0)
+	if (d->refs_done < d->h.n_refs && !in->bad)
+		return NULL;
+	if (in->bad || in->p != in->end ||
+	    memcmp(d->counts_sum, d->h.n_sum, sizeof(d->counts_sum)) != 0)
 		return section_error(d, M2D_SEC_COUNTS, "does not add up to the chunk's sums");
 	return NULL;
 }
@@ -454,46 +448,105 @@ static const char *decode_pages(M2dDecoder *d, const M2dChunkHeader *h, const Se
 	return NULL;
 }
 
-const char *m2d_decoder_chunk(M2dDecoder *d, const M2dChunkHeader *h, const uint8_t *body,
-			      M2dBatch *batch, uint32_t *counts)
+const char *m2d_decoder_begin(M2dDecoder *d, const M2dChunkHeader *h, const uint8_t *body,
+			      bool counts)
 {
-	Section section[32];
 	uint32_t wanted = 1u << M2D_SEC_OP_TABLE | 1u << M2D_SEC_OPS | 1u << M2D_SEC_DELTAS |
 			  1u << M2D_SEC_EXTRA | 1u << M2D_SEC_SEGMENTS | 1u << M2D_SEC_EVENTS;
+	const Section *section = d->section;
 	const char *what;
 
 	if (h->kind == M2D_CHUNK_PAGES)
 		wanted = 1u << M2D_SEC_PAGE_TABLE | 1u << M2D_SEC_PAGE_DATA;
-	else if (counts != NULL)
+	else if (counts)
 		wanted |= 1u << M2D_SEC_COUNTS;
-	what = unpack(d, h, body, wanted, counts != NULL, section);
-	if (what != NULL)
+	d->h = *h;
+	d->segment = d->segment_done = d->refs_done = 0;
+	memset(d->counts_sum, 0, sizeof(d->counts_sum));
+	d->plan.n_segments = d->plan.n_events = 0;
+	what = unpack(d, h, body, wanted, counts, d->section);
+	if (what != NULL || h->kind == M2D_CHUNK_PAGES)
 		return what;
-	batch->n_refs = batch->n_events = batch->n_segments = batch->n_pages = 0;
-	batch->undecoded = 0;
-	batch->first_ref = h->first_ref;
-	batch->instructions = batch->elided = 0;
-	if (h->kind == M2D_CHUNK_PAGES)
-		return decode_pages(d, h, &section[M2D_SEC_PAGE_TABLE], &section[M2D_SEC_PAGE_DATA],
-				    batch);
-	room(&batch->segments, &batch->cap_segments, h->n_segments, sizeof(*batch->segments));
-	room(&batch->events, &batch->cap_events, h->n_events + 1, sizeof(*batch->events));
-	room_refs(batch, h->n_refs);
-	what = decode_segments(d, h, &section[M2D_SEC_SEGMENTS], batch);
+	d->counts_in = (M2dVarints){.p = section[M2D_SEC_COUNTS].p,
+				    .end = section[M2D_SEC_COUNTS].p + section[M2D_SEC_COUNTS].len};
+	room(&d->plan.segments, &d->plan.cap_segments, h->n_segments, sizeof(M2dSegment));
+	room(&d->plan.events, &d->plan.cap_events, h->n_events + 1, sizeof(M2dTraceEvent));
+	what = decode_segments(d, h, &section[M2D_SEC_SEGMENTS], &d->plan);
 	if (what == NULL)
-		what = decode_events(d, &section[M2D_SEC_EVENTS], batch);
-	if (what == NULL) {
-		batch->n_refs = h->n_refs;
-		batch->undecoded = d->left = h->n_refs;
-		d->published = &batch->undecoded;
-		if (d->early != NULL)
-			d->early(batch, d->early_data);
-		what = decode_all_refs(d, h, section, batch);
-		__atomic_store_n(&batch->undecoded, what == NULL ? 0 : UINT32_MAX,
-				 __ATOMIC_RELEASE);
+		what = decode_events(d, &section[M2D_SEC_EVENTS], &d->plan);
+	return what != NULL ? what : begin_refs(d);
+}
+
+/* The segments that the next @max references lie in, with their events, as a batch's own. */
+static void plan_piece(M2dDecoder *d, uint32_t max, M2dBatch *batch)
+{
+	uint32_t first = d->segment, last = first, events = 0, refs = 0;
+
+	for (; last < d->plan.n_segments; last++) {
+		uint32_t left =
+			d->plan.segments[last].n_refs - (last == first ? d->segment_done : 0);
+
+		if (refs == max)
+			break;
+		refs += MIN(left, max - refs);
+		events += d->plan.segments[last].n_events;
 	}
+	room(&batch->segments, &batch->cap_segments, last - first, sizeof(M2dSegment));
+	room(&batch->events, &batch->cap_events, events, sizeof(M2dTraceEvent));
+	room_refs(batch, refs);
+	for (uint32_t i = first; i < last; i++) {
+		M2dSegment s = d->plan.segments[i];
+		uint32_t left = s.n_refs - d->segment_done;
+
+		/* A segment's events came with its first piece. */
+		if (d->segment_done != 0)
+			s.n_events = 0;
+		memcpy(batch->events + batch->n_events, d->plan.events + s.first_event,
+		       s.n_events * sizeof(M2dTraceEvent));
+		s.first_event = batch->n_events;
+		s.first_ref = batch->n_refs;
+		s.n_refs = MIN(left, max - batch->n_refs);
+		batch->n_events += s.n_events;
+		batch->n_refs += s.n_refs;
+		batch->segments[batch->n_segments++] = s;
+		if (s.n_refs == left) {
+			d->segment++;
+			d->segment_done = 0;
+		} else {
+			d->segment_done += s.n_refs;
+		}
+	}
+}
+
+const char *m2d_decoder_piece(M2dDecoder *d, uint32_t max, M2dBatch *batch, uint32_t *counts,
+			      bool *more)
+{
+	const char *what = NULL;
+
+	*more = false;
+	batch->n_refs = batch->n_events = batch->n_segments = batch->n_pages = 0;
+	batch->first_ref = d->h.first_ref + d->refs_done;
+	batch->instructions = batch->elided = 0;
+	if (d->h.kind == M2D_CHUNK_PAGES)
+		return decode_pages(d, &d->h, &d->section[M2D_SEC_PAGE_TABLE],
+				    &d->section[M2D_SEC_PAGE_DATA], batch);
+	plan_piece(d, max, batch);
+	for (uint32_t i = 0; i < batch->n_segments; i++) {
+		const M2dSegment *s = &batch->segments[i];
+		M2dRef *out = batch->refs + s->first_ref;
+		uint32_t context = s->vcpu * 2u + s->guest;
+		bool ok = d->frames ? decode_refs(d, &d->in, out, s->n_refs, context, true)
+				    : decode_refs(d, &d->in, out, s->n_refs, context, false);
+
+		if (!ok)
+			return section_error(d, M2D_SEC_DELTAS, "ends too early");
+	}
+	d->refs_done += batch->n_refs;
+	*more = d->segment < d->plan.n_segments;
+	if (!*more)
+		what = end_refs(d);
 	if (what == NULL && counts != NULL)
-		what = decode_counts(d, h, &section[M2D_SEC_COUNTS], batch, counts);
+		what = decode_counts(d, batch, counts);
 	return what;
 }
 

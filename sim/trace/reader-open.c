@@ -262,6 +262,7 @@ gboolean m2d_reader_start(M2dTraceReader *r, GError **error)
 	if (!read_start(r, &end, error))
 		return FALSE;
 	r->decoder = m2d_decoder_new(r->info.n_vcpus);
+	r->piece = UINT32_MAX;
 	if (end.known) {
 		r->info.known = true;
 		r->info.refs = end.refs;

@@ -19,9 +19,12 @@ struct _M2dTraceReader {
 	GArray *index;  /* of M2dIndexEntry; empty if it cannot be had */
 	GArray *damage; /* of M2dTraceDamage */
 	uint32_t *counts;
-	uint64_t first_chunk; /* offset */
-	uint64_t next_ref;    /* ordinal that the next chunk should start with */
-	uint64_t skip_to;     /* chunks that end at or before this ordinal are passed over */
+	uint32_t piece;        /* references of a batch at most */
+	bool piece_left;       /* the decoder holds more of the chunk taken last */
+	uint64_t piece_offset; /* of that chunk */
+	uint64_t first_chunk;  /* offset */
+	uint64_t next_ref;     /* ordinal that the next chunk should start with */
+	uint64_t skip_to;      /* chunks that end at or before this ordinal are passed over */
 	uint32_t next_sequence;
 	bool resumed;     /* after a seek: take the next chunk's numbers as they are */
 	bool gap;         /* the last damage's refs_lost waits for the next intact chunk */

@@ -245,7 +245,10 @@ static int take_chunk(M2dTraceReader *r, const M2dChunkHeader *h, M2dBatch *batc
 	if (p == NULL)
 		return what != NULL ? broken(r, h, what, error) : -1;
 	if (wanted) {
-		what = m2d_decoder_chunk(r->decoder, h, p + h->header_size, batch, r->counts);
+		what = m2d_decoder_begin(r->decoder, h, p + h->header_size, r->counts != NULL);
+		if (what == NULL)
+			what = m2d_decoder_piece(r->decoder, r->piece, batch, r->counts,
+						 &r->piece_left);
 	} else if (h->kind == M2D_CHUNK_META && !r->meta_loaded) {
 		what = m2d_decoder_single(r->decoder, h, p + h->header_size, M2D_SEC_TEXT, &raw,
 					  &len);
@@ -255,8 +258,10 @@ static int take_chunk(M2dTraceReader *r, const M2dChunkHeader *h, M2dBatch *batc
 		what = m2d_decoder_single(r->decoder, h, p + h->header_size, M2D_SEC_INDEX, &raw,
 					  &len);
 	}
-	if (what != NULL)
+	if (what != NULL) {
+		r->piece_left = false;
 		return broken(r, h, what, error);
+	}
 	m2d_reader_close_gap(r, at, h->first_ref);
 	r->next_ref = h->first_ref;
 	if (h->kind == M2D_CHUNK_INDEX)
@@ -265,7 +270,7 @@ static int take_chunk(M2dTraceReader *r, const M2dChunkHeader *h, M2dBatch *batc
 	m2d_source_consume(r->source, h->header_size + h->body_size);
 	if (!wanted)
 		return GO_ON;
-	batch->file_offset = at;
+	batch->file_offset = r->piece_offset = at;
 	if (r->info.flags & M2D_TRACE_FILTERED)
 		batch->elided = h->n_sum[0] + h->n_sum[1] + h->n_sum[2];
 	else
@@ -273,10 +278,24 @@ static int take_chunk(M2dTraceReader *r, const M2dChunkHeader *h, M2dBatch *batc
 	return 1;
 }
 
-void m2d_trace_reader_set_early(M2dTraceReader *r, M2dBatchEarlyFn fn, void *data)
+void m2d_trace_reader_set_piece(M2dTraceReader *r, uint32_t refs)
 {
-	if (!(r->flags & M2D_TRACE_RECOVER))
-		m2d_decoder_set_early(r->decoder, fn, data);
+	r->piece = refs != 0 && !(r->flags & M2D_TRACE_RECOVER) ? refs : UINT32_MAX;
+}
+
+/* The next references of a chunk that was begun before. */
+static int next_piece(M2dTraceReader *r, M2dBatch *batch, GError **error)
+{
+	const char *what =
+		m2d_decoder_piece(r->decoder, r->piece, batch, r->counts, &r->piece_left);
+
+	if (what != NULL) {
+		r->piece_left = false;
+		m2d_reader_error(r, error, r->piece_offset, "%s", what);
+		return -1;
+	}
+	batch->file_offset = r->piece_offset;
+	return 1;
 }
 
 int m2d_trace_reader_next(M2dTraceReader *r, M2dBatch *batch, GError **error)
@@ -287,6 +306,8 @@ int m2d_trace_reader_next(M2dTraceReader *r, M2dBatch *batch, GError **error)
 	while (ret == GO_ON) {
 		const char *what = NULL;
 
+		if (r->piece_left)
+			return next_piece(r, batch, error);
 		if (r->done)
 			return 0;
 		switch (m2d_reader_peek_header(r, &h, &what, error)) {
@@ -331,6 +352,7 @@ gboolean m2d_trace_reader_seek(M2dTraceReader *r, uint64_t ref, GError **error)
 	for (unsigned i = r->damage->len; i-- > 0;)
 		if (g_array_index(r->damage, M2dTraceDamage, i).offset >= r->first_chunk)
 			g_array_remove_index(r->damage, i);
+	r->piece_left = false;
 	r->skip_to = ref;
 	r->resumed = ref != 0;
 	r->next_ref = 0;

@@ -114,13 +114,4 @@ typedef struct {
 	uint64_t instructions; /* instructions that the fetches stand for, when known */
 	uint64_t elided;       /* references that the recorder's filter left out */
 	uint64_t file_offset;  /* of the chunk, for messages */
-	/* References at the end of @refs that another thread is still decoding; ~0: decoding
-	 * failed. Not 0 only with m2d_trace_reader_set_early(). */
-	uint32_t undecoded;
 } M2dBatch;
-
-/* m2d_batch_undecoded: how many references at the end of @batch are not there yet. */
-static inline uint32_t m2d_batch_undecoded(const M2dBatch *batch)
-{
-	return __atomic_load_n(&batch->undecoded, __ATOMIC_ACQUIRE);
-}

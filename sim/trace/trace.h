@@ -132,17 +132,13 @@ const M2dTraceInfo *m2d_trace_reader_info(const M2dTraceReader *reader);
  */
 int m2d_trace_reader_next(M2dTraceReader *reader, M2dBatch *batch, GError **error);
 
-/* Called with a batch whose events and segments are there, while its references are not yet. */
-typedef void (*M2dBatchEarlyFn)(M2dBatch *batch, void *data);
-
 /**
- * m2d_trace_reader_set_early: hand out batches before they are complete, so that a thread can work
- * on the first references of a chunk while the last are decoded. m2d_trace_reader_next() calls @fn
- * in the decoding thread and goes on; m2d_batch_undecoded() counts down to 0. Counts of the batch
- * (elided, instructions, file_offset) are valid when m2d_trace_reader_next() has returned.
- * Ignored with M2D_TRACE_RECOVER: a damaged chunk could not be taken back. @fn NULL ends it.
+ * m2d_trace_reader_set_piece: let a batch be at most @refs references of a chunk, so that it stays
+ * in a processor's cache on its way to another thread; 0, the default: whole chunks. Sums over the
+ * chunk (elided, instructions) come with its first piece. Ignored with M2D_TRACE_RECOVER: of a
+ * damaged chunk nothing may be used.
  */
-void m2d_trace_reader_set_early(M2dTraceReader *reader, M2dBatchEarlyFn fn, void *data);
+void m2d_trace_reader_set_piece(M2dTraceReader *reader, uint32_t refs);
 
 /**
  * m2d_trace_reader_seek: go on with the chunk that holds reference @ref (0 is the first; the end
