@@ -286,7 +286,8 @@ static void miss_ratios(const Trace *t, Figures *f)
 
 static Figures measure(const char *path)
 {
-	double plain[MAX_RUNS], decode[MAX_RUNS], x[4][MAX_RUNS], ratio[4][MAX_RUNS];
+	double plain[MAX_RUNS] = {0}, decode[MAX_RUNS] = {0};
+	double x[4][MAX_RUNS] = {{0}}, ratio[4][MAX_RUNS] = {{0}};
 	/* First, while this process is small: the child starts with its memory. */
 	Figures f = {.peak_mb = MAX(peak_memory(path, M2D_TIMING_FUNCTIONAL),
 				    peak_memory(path, M2D_TIMING_OVERLAPPED))};

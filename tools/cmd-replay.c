@@ -414,7 +414,7 @@ static int choose_options(M2dReplayOptions *opt)
 static int run(int argc, char **argv)
 {
 	g_autofree char *command_line = g_strjoinv(" ", argv);
-	M2dReplayOptions opt;
+	M2dReplayOptions opt = {0};
 	int status = 0;
 
 	o.seed = 1;

@@ -43,16 +43,17 @@ static void count_batch(Counts *c, const M2dBatch *b)
 /* Read all of @reader. Returns 0, or the exit status after an error. */
 static int read_all(M2dTraceReader *reader, Counts *c)
 {
-	uint64_t total, done = m2d_trace_reader_bytes(reader, &total);
-	M2dProgress *progress = m2d_progress_new("read", "bytes", total, m2d_trace_options.quiet);
+	uint64_t total = 0;
+	M2dProgress *progress;
 	g_auto(M2dBatch) batch = {0};
 	GError *error = NULL;
 	int ret;
 
+	m2d_trace_reader_bytes(reader, &total);
+	progress = m2d_progress_new("read", "bytes", total, m2d_trace_options.quiet);
 	while ((ret = m2d_trace_reader_next(reader, &batch, &error)) == 1) {
 		count_batch(c, &batch);
-		done = m2d_trace_reader_bytes(reader, &total);
-		m2d_progress_update(progress, done);
+		m2d_progress_update(progress, m2d_trace_reader_bytes(reader, &total));
 		if (m2d_interrupted()) {
 			g_set_error(&error, M2D_ERROR, M2D_ERROR_TRANSIENT, "interrupted");
 			break;
