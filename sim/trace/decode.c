@@ -48,13 +48,13 @@ struct _M2dDecoder {
 	/* The chunk in work. */
 	M2dChunkHeader h;
 	Section section[32];
-	M2dBatch plan; /* its segments and events, all of them; no references */
+	M2dBatch plan; /* all of its segments; neither events nor references */
 	Streams in;
 	bool frames;
 	uint32_t segment;      /* of the plan, where the next piece starts */
 	uint32_t segment_done; /* references of it decoded */
 	uint32_t refs_done;    /* of the chunk */
-	M2dVarints counts_in;
+	M2dVarints events_in, counts_in;
 	uint64_t counts_sum[3];
 	char message[128];
 };
@@ -328,33 +328,26 @@ static bool decode_event(M2dDecoder *d, M2dVarints *in, M2dTraceEvent *event, bo
 	return !body.bad && n <= UINT32_MAX;
 }
 
-static const char *decode_events(M2dDecoder *d, const Section *section, M2dBatch *batch)
+/* The events of one segment, appended to @batch, which has room. */
+static const char *decode_events(M2dDecoder *d, M2dSegment *s, M2dBatch *batch)
 {
-	M2dVarints in = {.p = section->p, .end = section->p + section->len};
-	uint32_t out = 0;
+	uint32_t n = s->n_events, first = batch->n_events;
 
-	memset(d->last_a, 0, sizeof(d->last_a));
-	memset(d->last_b, 0, sizeof(d->last_b));
-	for (uint32_t i = 0; i < batch->n_segments; i++) {
-		M2dSegment *s = &batch->segments[i];
-		uint32_t first = out;
+	for (uint32_t i = 0; i < n; i++) {
+		M2dTraceEvent *event = &batch->events[batch->n_events];
+		bool known;
 
-		for (uint32_t j = 0; j < s->n_events; j++) {
-			bool known;
-
-			if (!decode_event(d, &in, &batch->events[out], &known))
-				return section_error(d, M2D_SEC_EVENTS, "has an impossible record");
-			if (known)
-				batch->events[out++].vcpu = s->vcpu;
-			else
-				d->skipped++;
+		if (!decode_event(d, &d->events_in, event, &known))
+			return section_error(d, M2D_SEC_EVENTS, "has an impossible record");
+		if (known) {
+			event->vcpu = s->vcpu;
+			batch->n_events++;
+		} else {
+			d->skipped++;
 		}
-		s->first_event = first;
-		s->n_events = out - first;
 	}
-	batch->n_events = out;
-	if (in.p != in.end)
-		return section_error(d, M2D_SEC_EVENTS, "is too long");
+	s->first_event = first;
+	s->n_events = batch->n_events - first;
 	return NULL;
 }
 
@@ -405,6 +398,11 @@ static void room_refs(M2dBatch *batch, uint32_t n)
 	if (n <= batch->cap_refs)
 		return;
 	free(batch->refs);
+	if ((size_t)n * sizeof(M2dRef) < HUGE_PAGE) {
+		batch->refs = g_new(M2dRef, n);
+		batch->cap_refs = n;
+		return;
+	}
 	p = aligned_alloc(HUGE_PAGE, bytes);
 	if (p == NULL)
 		g_error("out of memory");
@@ -463,36 +461,41 @@ const char *m2d_decoder_begin(M2dDecoder *d, const M2dChunkHeader *h, const uint
 	d->h = *h;
 	d->segment = d->segment_done = d->refs_done = 0;
 	memset(d->counts_sum, 0, sizeof(d->counts_sum));
-	d->plan.n_segments = d->plan.n_events = 0;
+	d->plan.n_segments = 0;
 	what = unpack(d, h, body, wanted, counts, d->section);
 	if (what != NULL || h->kind == M2D_CHUNK_PAGES)
 		return what;
 	d->counts_in = (M2dVarints){.p = section[M2D_SEC_COUNTS].p,
 				    .end = section[M2D_SEC_COUNTS].p + section[M2D_SEC_COUNTS].len};
 	room(&d->plan.segments, &d->plan.cap_segments, h->n_segments, sizeof(M2dSegment));
-	room(&d->plan.events, &d->plan.cap_events, h->n_events + 1, sizeof(M2dTraceEvent));
+	d->events_in = (M2dVarints){.p = section[M2D_SEC_EVENTS].p,
+				    .end = section[M2D_SEC_EVENTS].p + section[M2D_SEC_EVENTS].len};
+	memset(d->last_a, 0, sizeof(d->last_a));
+	memset(d->last_b, 0, sizeof(d->last_b));
 	what = decode_segments(d, h, &section[M2D_SEC_SEGMENTS], &d->plan);
-	if (what == NULL)
-		what = decode_events(d, &section[M2D_SEC_EVENTS], &d->plan);
 	return what != NULL ? what : begin_refs(d);
 }
 
+/* A piece ends early behind so many events, which are larger than references. */
+#define MAX_PIECE_EVENTS 4096u
+
 /* The segments that the next @max references lie in, with their events, as a batch's own. */
-static void plan_piece(M2dDecoder *d, uint32_t max, M2dBatch *batch)
+static const char *plan_piece(M2dDecoder *d, uint32_t max, M2dBatch *batch)
 {
 	uint32_t first = d->segment, last = first, events = 0, refs = 0;
+	const char *what;
 
 	for (; last < d->plan.n_segments; last++) {
 		uint32_t left =
 			d->plan.segments[last].n_refs - (last == first ? d->segment_done : 0);
 
-		if (refs == max)
+		if (refs == max || (max != UINT32_MAX && events >= MAX_PIECE_EVENTS))
 			break;
 		refs += MIN(left, max - refs);
 		events += d->plan.segments[last].n_events;
 	}
 	room(&batch->segments, &batch->cap_segments, last - first, sizeof(M2dSegment));
-	room(&batch->events, &batch->cap_events, events, sizeof(M2dTraceEvent));
+	room(&batch->events, &batch->cap_events, events + 1, sizeof(M2dTraceEvent));
 	room_refs(batch, refs);
 	for (uint32_t i = first; i < last; i++) {
 		M2dSegment s = d->plan.segments[i];
@@ -501,12 +504,11 @@ static void plan_piece(M2dDecoder *d, uint32_t max, M2dBatch *batch)
 		/* A segment's events came with its first piece. */
 		if (d->segment_done != 0)
 			s.n_events = 0;
-		memcpy(batch->events + batch->n_events, d->plan.events + s.first_event,
-		       s.n_events * sizeof(M2dTraceEvent));
-		s.first_event = batch->n_events;
+		what = decode_events(d, &s, batch);
+		if (what != NULL)
+			return what;
 		s.first_ref = batch->n_refs;
 		s.n_refs = MIN(left, max - batch->n_refs);
-		batch->n_events += s.n_events;
 		batch->n_refs += s.n_refs;
 		batch->segments[batch->n_segments++] = s;
 		if (s.n_refs == left) {
@@ -516,6 +518,7 @@ static void plan_piece(M2dDecoder *d, uint32_t max, M2dBatch *batch)
 			d->segment_done += s.n_refs;
 		}
 	}
+	return NULL;
 }
 
 const char *m2d_decoder_piece(M2dDecoder *d, uint32_t max, M2dBatch *batch, uint32_t *counts,
@@ -530,7 +533,9 @@ const char *m2d_decoder_piece(M2dDecoder *d, uint32_t max, M2dBatch *batch, uint
 	if (d->h.kind == M2D_CHUNK_PAGES)
 		return decode_pages(d, &d->h, &d->section[M2D_SEC_PAGE_TABLE],
 				    &d->section[M2D_SEC_PAGE_DATA], batch);
-	plan_piece(d, max, batch);
+	what = plan_piece(d, max, batch);
+	if (what != NULL)
+		return what;
 	for (uint32_t i = 0; i < batch->n_segments; i++) {
 		const M2dSegment *s = &batch->segments[i];
 		M2dRef *out = batch->refs + s->first_ref;
@@ -543,6 +548,8 @@ const char *m2d_decoder_piece(M2dDecoder *d, uint32_t max, M2dBatch *batch, uint
 	}
 	d->refs_done += batch->n_refs;
 	*more = d->segment < d->plan.n_segments;
+	if (!*more && d->events_in.p != d->events_in.end)
+		return section_error(d, M2D_SEC_EVENTS, "is too long");
 	if (!*more)
 		what = end_refs(d);
 	if (what == NULL && counts != NULL)
