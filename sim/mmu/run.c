@@ -5,6 +5,11 @@
 
 #include "sim/mmu/mmu-private.h"
 
+/* What a reference of each kind and privilege adds to M2dTally.kinds. */
+#define TALLY(w) (((uint64_t)(w)&1) | ((uint64_t)(w)&2) << 20 | ((uint64_t)(w)&4) << 40)
+static const uint64_t tally_of[8] = {TALLY(0), TALLY(1), TALLY(2), TALLY(3),
+				     TALLY(4), TALLY(5), TALLY(6), TALLY(7)};
+
 #define SPECIAL (M2D_REF_IO | M2D_REF_DIRECT | M2D_REF_CROSS)
 
 /* Counted in registers while the loop runs. */
@@ -137,7 +142,7 @@ M2D_ALWAYS_INLINE uint32_t run_loop(M2dMmu *mmu, const M2dRef *refs, uint32_t n,
 			if (m2d_unlikely((frame ^ w) & M2D_REF_FRAME))
 				opt->mismatch(mmu, &refs[i], i, frame | (va & 4095), opt->data);
 		}
-		kinds += (w & 1) | (w & 2) << 20 | (w & 4) << 40;
+		kinds += tally_of[w & 7];
 		if (overlapped && m2d_unlikely(mmu->timing.n_pending != 0)) {
 			mmu->timing.refs = refs0 + i + 1;
 			m2d_timing_advance(&mmu->timing, &mmu->stats, va >> M2D_PAGE_SHIFT);
@@ -165,7 +170,7 @@ static uint32_t run_journaled(M2dMmu *mmu, const M2dRef *refs, uint32_t n, const
 		if (mmu->timing.n_pending != 0)
 			m2d_timing_advance(&mmu->timing, &mmu->stats, refs[i].va >> M2D_PAGE_SHIFT);
 		*(w & 2 ? &tally->slow_fetch : &tally->slow_data) += 1;
-		tally->kinds += (w & 1) | (w & 2) << 20 | (w & 4) << 40;
+		tally->kinds += tally_of[w & 7];
 	}
 	return i;
 }

@@ -196,8 +196,9 @@ M2dOutcomeKind m2d_mmu_translate(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool
 	M2dCounters *c = &mmu->stats.c;
 	bool fetch = kind == M2D_ACC_FETCH;
 	M2dTlbSlot slot, l1;
-	uint64_t item;
+	uint64_t item, need;
 	uint32_t code;
+	HitCheck check;
 
 	out->kind = M2D_OUT_OK;
 	if (s->fmt.va_bits == 32)
@@ -230,7 +231,11 @@ M2dOutcomeKind m2d_mmu_translate(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool
 		c->l1d_hits++;
 	}
 	item = m2d_tlb_data(&mmu->tlb, slot);
-	switch (check_item(mmu, item, kind, user, implicit, &code)) {
+	need = s->need[kind | (user ? 4 : 0)];
+	check = !implicit && (item & need) == need
+			? HIT_OK
+			: check_item(mmu, item, kind, user, implicit, &code);
+	switch (check) {
 	case HIT_OK:
 		mmu->last_slot = out->served_by == M2D_FROM_L1 ? slot : l1;
 		out->hpa = M2D_HPA(m2d_item_hpa(item, va));
