@@ -17,7 +17,6 @@ typedef struct {
 
 struct _M2dGhosts {
 	M2dGhost slot[1u << GHOST_BITS];
-	uint64_t n;
 };
 
 static M2dGhost *ghost_slot(M2dGhosts *g, uint64_t tag)
@@ -33,7 +32,6 @@ void m2d_ghosts_record(M2dMmu *mmu, uint64_t tag, uint64_t data, M2dFlushCause c
 		mmu->ghosts = g_new0(M2dGhosts, 1);
 	g = ghost_slot(mmu->ghosts, tag);
 	*g = (M2dGhost){tag, data, (uint8_t)cause};
-	mmu->ghosts->n++;
 }
 
 void m2d_ghosts_refill(M2dMmu *mmu, uint64_t va, uint64_t item, uint64_t cycles)

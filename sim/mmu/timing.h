@@ -73,9 +73,8 @@ static inline void m2d_timing_charge(M2dTiming *t, M2dStats *stats, M2dCause cau
 }
 
 /* m2d_timing_l2_hit: second-level TLB hit. */
-static inline void m2d_timing_l2_hit(M2dTiming *t, M2dStats *stats, uint64_t vpn)
+static inline void m2d_timing_l2_hit(M2dTiming *t, M2dStats *stats)
 {
-	(void)vpn;
 	if (t->model == M2D_TIMING_BLOCKING)
 		m2d_timing_charge(t, stats, M2D_CAUSE_L2_HIT, t->machine->tlb.l2_hit);
 }

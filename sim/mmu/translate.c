@@ -224,7 +224,7 @@ M2dOutcomeKind m2d_mmu_translate(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool
 			goto walk;
 		}
 		c->l2_hits++;
-		m2d_timing_l2_hit(&mmu->timing, &mmu->stats, va >> M2D_PAGE_SHIFT);
+		m2d_timing_l2_hit(&mmu->timing, &mmu->stats);
 	} else if (fetch) {
 		c->l1i_hits++;
 	} else {

@@ -11,7 +11,7 @@
 typedef struct {
 	uint64_t va;
 	M2dAccKind kind;
-	bool user, implicit;
+	bool user;
 	unsigned level;
 	uint64_t table_gpa;   /* of the table to read next */
 	uint64_t table_hpa;   /* the same, if a cache supplied it */
@@ -233,7 +233,7 @@ M2dWalkStatus m2d_mmu_walk(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool user,
 			   bool use_psc, uint64_t *item, M2dOutcome *out)
 {
 	const M2dMmuState *s = mmu->s;
-	M2dWalk w = {.va = va, .kind = kind, .user = user, .implicit = implicit};
+	M2dWalk w = {.va = va, .kind = kind, .user = user};
 	M2dNestedAccess final = {.kind = kind, .gla = va, .rights = &w.rights};
 	M2dNestedHit hit;
 	uint64_t gpa = va, leaf = M2D_PTE_D;

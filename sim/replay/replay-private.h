@@ -29,7 +29,6 @@ struct _M2dReplay {
 	uint64_t elided, instructions;
 	uint64_t skipped; /* references that could not be executed */
 	bool interrupted;
-	const M2dRef *run_refs; /* of the run under way, for findings */
 	M2dReplayVcpu *run_vcpu;
 };
 

@@ -16,14 +16,6 @@ void m2d_replay_options_init(M2dReplayOptions *opt)
 	m2d_hostmap_config_init(&opt->host);
 }
 
-static void violation_clear(gpointer p)
-{
-	M2dViolation *v = p;
-
-	g_free(v->invariant);
-	g_free(v->story);
-}
-
 static M2dReplayMode choose_mode(const M2dReplayOptions *opt, const M2dTraceInfo *info,
 				 M2dVendor vendor)
 {
@@ -86,7 +78,7 @@ M2dReplay *m2d_replay_new(M2dMachine *machine, const M2dTraceInfo *info,
 	r->mode = mode;
 	r->samples = g_array_new(FALSE, FALSE, sizeof(M2dSample));
 	r->stories = g_array_new(FALSE, FALSE, sizeof(M2dViolation));
-	g_array_set_clear_func(r->stories, violation_clear);
+	g_array_set_clear_func(r->stories, m2d_violation_clear);
 	r->cr3s = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	r->world = m2d_world_new(machine, 0, error);
 	if (r->world == NULL)

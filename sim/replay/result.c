@@ -9,7 +9,7 @@ static void config_clear(gpointer p)
 	g_free(item->value);
 }
 
-static void violation_clear(gpointer p)
+void m2d_violation_clear(gpointer p)
 {
 	M2dViolation *v = p;
 
@@ -28,7 +28,7 @@ M2dResult *m2d_result_new(unsigned n_vcpus)
 	g_array_set_clear_func(r->config, config_clear);
 	r->samples = g_array_new(FALSE, FALSE, sizeof(M2dSample));
 	r->violations = g_array_new(FALSE, FALSE, sizeof(M2dViolation));
-	g_array_set_clear_func(r->violations, violation_clear);
+	g_array_set_clear_func(r->violations, m2d_violation_clear);
 	return r;
 }
 

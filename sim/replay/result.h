@@ -28,6 +28,9 @@ typedef struct {
 	char *story;
 } M2dViolation;
 
+/* m2d_violation_clear: free what a M2dViolation owns; for arrays of them. */
+void m2d_violation_clear(gpointer violation);
+
 typedef struct {
 	char *trace;        /* path as given */
 	char *trace_sha256; /* of the file's bytes, hexadecimal; NULL if not computed */

@@ -196,8 +196,7 @@ static M2dTlbSlot put_l1(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uin
 	while (size > M2D_SIZE_4K && tlb->array[first + size].ways == 0) {
 		size--;
 		shift = m2d_size_shift(size);
-		data = (data & ~M2D_ITEM_FRAME) | (data & M2D_ITEM_FRAME) |
-		       ((va >> shift << shift) & m2d_low_mask(shift + 9) & ~m2d_low_mask(shift));
+		data |= va & m2d_low_mask(shift + 9) & ~m2d_low_mask(shift);
 		data = (data & ~M2D_ITEM_ESIZE) | (uint64_t)size << M2D_ITEM_ESIZE_SHIFT;
 	}
 	shift = m2d_size_shift(size);
