@@ -31,6 +31,8 @@
 		"cost", k, M2D_KEY_UINT, AT(cost.f), 0, MAX_COST, M2D_KEY_OF_##who, t              \
 	}
 
+#define KVM(k, f, t) UINT("kvm", k, kvm.f, 0, MAX_COST, t)
+
 /* A second at 1 GHz; a larger figure is a mistake of units. */
 #define MAX_COST    1000000000.0
 #define MAX_LATENCY 1000000.0
@@ -127,6 +129,29 @@ const M2dKey m2d_machine_keys[] = {
 	COST("nested-fault", nested_fault,
 	     "handler of a fault in the second dimension, beside exit-entry, cycles"),
 	COST("ipi", ipi, "inter-processor interrupt, send to start of the handler, cycles"),
+
+	KVM("fault-handler", fault_handler,
+	    "handler of a fault in a shadow table, beside exit-entry and what is below, cycles"),
+	KVM("emulate", emulate, "one emulated instruction, cycles"),
+	KVM("sync-spte", sync_spte, "bringing one SPTE up to date with its guest entry, cycles"),
+	KVM("zap-spte", zap_spte, "zapping one SPTE of a shadow page, cycles"),
+	KVM("sp-alloc", sp_alloc, "a shadow page allocated, zeroed and linked, cycles"),
+	KVM("rmap-zap", rmap_zap, "zapping one SPTE that its rmap leads to, cycles"),
+	KVM("wrprot-spte", wrprot_spte,
+	    "write-protecting one SPTE that its rmap leads to, cycles"),
+	KVM("root-load", root_load,
+	    "loading a root, beside its shadow page and the flush, cycles"),
+	KVM("memslot-lookup", memslot_lookup, "finding the memslot of a gfn, cycles"),
+	KVM("lock-acquire", lock_acquire, "taking mmu_lock while nobody holds it, cycles"),
+	KVM("post-request", post_request, "posting a request to one vCPU, cycles"),
+	KVM("kick", kick, "taking one vCPU out of the guest: the sender's side, cycles"),
+	KVM("kick-target", kick_target, "the same, the target's side, beside exit-entry, cycles"),
+	KVM("request-check", request_check,
+	    "taking one pending request before an entry, without its service, cycles"),
+	KVM("userspace-exit", userspace_exit,
+	    "return to userspace and back, beside exit-entry, cycles"),
+	KVM("srcu-sync", srcu_sync, "waiting for SRCU readers in a change of memslots, cycles"),
+	KVM("hypercall", hypercall, "dispatching one hypercall, beside exit-entry, cycles"),
 };
 /* clang-format on */
 const unsigned m2d_machine_n_keys = M2D_N_ELEMENTS(m2d_machine_keys);

@@ -120,6 +120,27 @@ typedef struct _M2dMachine {
 					*/
 		uint32_t ipi;          /* send to handler start */
 	} cost;
+
+	/* Cycles of KVM's software, each beside what the lines around it say. */
+	struct {
+		uint32_t fault_handler; /* a fault in a shadow table, beside the exit */
+		uint32_t emulate;       /* one instruction */
+		uint32_t sync_spte;     /* one SPTE compared with its guest entry */
+		uint32_t zap_spte;      /* one SPTE of a shadow page */
+		uint32_t sp_alloc;      /* a shadow page allocated, zeroed and linked */
+		uint32_t rmap_zap;      /* one SPTE found through its rmap */
+		uint32_t wrprot_spte;   /* one SPTE found through its rmap */
+		uint32_t root_load;     /* beside its shadow page and the flush */
+		uint32_t memslot_lookup;
+		uint32_t lock_acquire;   /* without waiting */
+		uint32_t post_request;   /* to one vCPU */
+		uint32_t kick;           /* of one vCPU: the sender's side */
+		uint32_t kick_target;    /* the target's side, beside the exit */
+		uint32_t request_check;  /* one request taken, without its service */
+		uint32_t userspace_exit; /* there and back, beside the exit */
+		uint32_t srcu_sync;      /* a change of memslots waits for readers */
+		uint32_t hypercall;      /* dispatch, beside the exit */
+	} kvm;
 } M2dMachine;
 
 /**
