@@ -11,6 +11,8 @@ struct _M2dWorld {
 	M2dArena *arena;
 	M2dSpace *space;
 	GArray *vcpus; /* of M2dVcpuSlot */
+	M2dEvents events;
+	M2dRuntime runtime;
 };
 
 #define MIN_RESERVE (UINT64_C(1) << 30)
@@ -44,6 +46,8 @@ M2dWorld *m2d_world_new(M2dMachine *machine, uint64_t reserve, GError **error)
 	world->arena = arena;
 	world->space = m2d_space_new(arena);
 	world->vcpus = g_array_new(FALSE, FALSE, sizeof(M2dVcpuSlot));
+	m2d_events_init(&world->events);
+	m2d_rt_init(&world->runtime, arena, &world->events, NULL, 0);
 	return world;
 }
 
@@ -76,6 +80,16 @@ M2dSpace *m2d_world_space(const M2dWorld *world)
 const M2dMachine *m2d_world_machine(const M2dWorld *world)
 {
 	return world->machine;
+}
+
+M2dEvents *m2d_world_events(M2dWorld *world)
+{
+	return &world->events;
+}
+
+M2dRuntime *m2d_world_runtime(M2dWorld *world)
+{
+	return &world->runtime;
 }
 
 unsigned m2d_world_n_vcpus(const M2dWorld *world)

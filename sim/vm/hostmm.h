@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's side of guest memory: the address space of the process that runs the VM (hva to
+ * frame, on demand), and who owns each host frame, so that use after free and reuse show. One hva
+ * page is one 4 KiB frame; a hugepage is 512 aligned ones in a row.
+ *
+ * Not modelled: swap contents (a page that was dropped reads as zero when it comes back), KSM,
+ * file-backed memory.
+ */
+#pragma once
+
+#include "sim/vm/vm.h"
+
+/* Owners of frames. */
+typedef enum {
+	M2D_FRAME_FREE,
+	M2D_FRAME_GUEST,  /* backs guest memory */
+	M2D_FRAME_TABLE,  /* a table of the hypervisor */
+	M2D_FRAME_OTHER,  /* given to another process after the VM had it */
+} M2dFrameOwner;
+
+typedef struct _M2dHostMm M2dHostMm;
+
+M2dHostMm *m2d_hostmm_new(M2dVm *vm);
+void m2d_hostmm_free(M2dHostMm *mm);
+
+/**
+ * m2d_hostmm_get: the frame behind hva page @page, allocated and zeroed on demand (get_user_pages).
+ * @write: the caller wants to write; a page that the host made read-only then fails
+ * @writable: out: the host lets the guest write, may be NULL
+ * False: no such page, read-only, or host memory is full.
+ */
+bool m2d_hostmm_get(M2dVm *vm, uint64_t page, bool write, uint64_t *pfn, bool *writable);
+/* m2d_hostmm_peek: the frame behind @page now, without allocating; false if there is none. */
+bool m2d_hostmm_peek(const M2dVm *vm, uint64_t page, uint64_t *pfn, bool *writable);
+/* m2d_hostmm_place: back @page by frame @pfn, which exists already (recorded memory). */
+void m2d_hostmm_place(M2dVm *vm, uint64_t page, uint64_t pfn);
+/* m2d_hostmm_protect: let the guest write @page, or not. */
+void m2d_hostmm_protect(M2dVm *vm, uint64_t page, bool writable);
+/* m2d_hostmm_detach: take the frame of @page out of the address space without freeing it; 0 if
+ * none was there. Free it with m2d_frame_free() once nobody may use it. */
+uint64_t m2d_hostmm_detach(M2dVm *vm, uint64_t page);
+
+/* m2d_frame_alloc: a zeroed frame for @owner; false: host memory is full. */
+bool m2d_frame_alloc(M2dVm *vm, M2dFrameOwner owner, uint64_t *pfn);
+/* m2d_frame_free: give @pfn back; the next m2d_frame_alloc() returns it first. */
+void m2d_frame_free(M2dVm *vm, uint64_t pfn);
+M2dFrameOwner m2d_frame_owner(const M2dVm *vm, uint64_t pfn);
+
+/* Accessed and dirty state that KVM passed to the host for a frame (struct page flags). */
+void m2d_frame_set_accessed(M2dVm *vm, uint64_t pfn);
+void m2d_frame_set_dirty(M2dVm *vm, uint64_t pfn);
+bool m2d_frame_accessed(const M2dVm *vm, uint64_t pfn);
+bool m2d_frame_dirty(const M2dVm *vm, uint64_t pfn);
