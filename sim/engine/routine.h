@@ -72,22 +72,22 @@ typedef M2dStep (*M2dRoutineFn)(M2dRuntime *rt, void *frame);
 /* What an actor waits for; the runtime's owner says when each is over. */
 typedef enum {
 	M2D_WAIT_NONE,
-	M2D_WAIT_LOCK,   /* argument: lock number, bit 8: shared */
-	M2D_WAIT_ACKS,   /* mask of vCPUs that must have been outside the guest */
-	M2D_WAIT_READERS, /* no fault handler of an older memslot generation is left */
-	M2D_WAIT_GUEST,  /* interrupts sent by the guest have been acknowledged; vCPU */
-	M2D_WAIT_VALUE,  /* the guest spins until memory changes; always ready */
+	M2D_WAIT_LOCK,     /* argument: lock number, bit 8: shared */
+	M2D_WAIT_ACKS,     /* mask of vCPUs that must have been outside the guest */
+	M2D_WAIT_READERS,  /* no fault handler of an older memslot generation is left */
+	M2D_WAIT_GUEST,    /* interrupts sent by the guest have been acknowledged; vCPU */
+	M2D_WAIT_VALUE,    /* the guest spins until memory changes; always ready */
 	M2D_WAIT_NOTIFIER, /* no invalidation is in progress */
 	M2D_N_WAITS
 } M2dWait;
 
 /* The state of one actor's execution: in the arena. */
 typedef struct {
-	int64_t ret;       /* result of the routine that returned last */
+	int64_t ret; /* result of the routine that returned last */
 	uint64_t wait_arg;
-	uint32_t sp;       /* bytes of @stack in use; 0: idle */
-	uint16_t point;    /* M2dPoint where it stands */
-	uint8_t wait;      /* M2dWait; not NONE: blocked until that is over */
+	uint32_t sp;    /* bytes of @stack in use; 0: idle */
+	uint16_t point; /* M2dPoint where it stands */
+	uint8_t wait;   /* M2dWait; not NONE: blocked until that is over */
 	uint8_t pad;
 	uint8_t stack[M2D_TASK_STACK];
 } M2dTask;
@@ -99,9 +99,9 @@ struct _M2dRuntime {
 	M2dEvents *events;
 	M2dTask *task[M2D_MAX_ACTORS]; /* in the arena */
 	unsigned n_tasks;
-	unsigned current;             /* actor whose routine runs now */
-	bool stepping;                /* return at each point */
-	const M2dRoutineFn *table;    /* by M2dFrame.routine */
+	unsigned current;          /* actor whose routine runs now */
+	bool stepping;             /* return at each point */
+	const M2dRoutineFn *table; /* by M2dFrame.routine */
 	unsigned n_table;
 	/* Is the wait of @kind over for @actor? */
 	bool (*ready)(M2dRuntime *rt, unsigned actor, M2dWait kind, uint64_t arg);

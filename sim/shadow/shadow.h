@@ -12,25 +12,26 @@
 #include "sim/vm/memslot.h"
 #include "sim/vm/request.h"
 
-/* --- role words, bit for bit as KVM's ---------------------------------------------------------- */
+/* --- role words, bit for bit as KVM's ----------------------------------------------------------
+ */
 
-#define M2D_ROLE_LEVEL             M2D_BITS(3, 0)
-#define M2D_ROLE_HAS_4_BYTE_GPTE   M2D_BIT(4)
-#define M2D_ROLE_QUADRANT_SHIFT    5
-#define M2D_ROLE_QUADRANT          M2D_BITS(6, 5)
-#define M2D_ROLE_DIRECT            M2D_BIT(7)
-#define M2D_ROLE_ACCESS_SHIFT      8 /* ACC_EXEC, ACC_WRITE, ACC_USER */
-#define M2D_ROLE_ACCESS            M2D_BITS(10, 8)
-#define M2D_ROLE_INVALID           M2D_BIT(11)
-#define M2D_ROLE_EFER_NX           M2D_BIT(12)
-#define M2D_ROLE_CR0_WP            M2D_BIT(13)
-#define M2D_ROLE_SMEP_ANDNOT_WP    M2D_BIT(14)
-#define M2D_ROLE_SMAP_ANDNOT_WP    M2D_BIT(15)
-#define M2D_ROLE_AD_DISABLED       M2D_BIT(16)
-#define M2D_ROLE_GUEST_MODE        M2D_BIT(17)
-#define M2D_ROLE_PASSTHROUGH       M2D_BIT(18)
-#define M2D_ROLE_SMM_SHIFT         24
-#define M2D_ROLE_SMM               M2D_BITS(31, 24)
+#define M2D_ROLE_LEVEL           M2D_BITS(3, 0)
+#define M2D_ROLE_HAS_4_BYTE_GPTE M2D_BIT(4)
+#define M2D_ROLE_QUADRANT_SHIFT  5
+#define M2D_ROLE_QUADRANT        M2D_BITS(6, 5)
+#define M2D_ROLE_DIRECT          M2D_BIT(7)
+#define M2D_ROLE_ACCESS_SHIFT    8 /* ACC_EXEC, ACC_WRITE, ACC_USER */
+#define M2D_ROLE_ACCESS          M2D_BITS(10, 8)
+#define M2D_ROLE_INVALID         M2D_BIT(11)
+#define M2D_ROLE_EFER_NX         M2D_BIT(12)
+#define M2D_ROLE_CR0_WP          M2D_BIT(13)
+#define M2D_ROLE_SMEP_ANDNOT_WP  M2D_BIT(14)
+#define M2D_ROLE_SMAP_ANDNOT_WP  M2D_BIT(15)
+#define M2D_ROLE_AD_DISABLED     M2D_BIT(16)
+#define M2D_ROLE_GUEST_MODE      M2D_BIT(17)
+#define M2D_ROLE_PASSTHROUGH     M2D_BIT(18)
+#define M2D_ROLE_SMM_SHIFT       24
+#define M2D_ROLE_SMM             M2D_BITS(31, 24)
 
 static inline unsigned m2d_role_level(uint32_t role)
 {
@@ -53,7 +54,8 @@ static inline unsigned m2d_role_as(uint32_t role)
 	return role >> M2D_ROLE_SMM_SHIFT != 0;
 }
 
-/* --- shadow pages, for those who look ---------------------------------------------------------- */
+/* --- shadow pages, for those who look ----------------------------------------------------------
+ */
 
 /* One struct kvm_mmu_page: in the arena; number 0 is never used. */
 typedef struct {
@@ -68,10 +70,11 @@ typedef struct {
 	uint8_t unsync;
 	uint8_t valid_gen; /* mmu_valid_gen at creation */
 	uint8_t write_flooding;
-	uint8_t on_list; /* 0: on none, 1: active, 2: zapped, memory not freed yet */
+	uint8_t on_list;  /* 0: on none, 1: active, 2: zapped, memory not freed yet */
 	uint16_t nonzero; /* SPTEs that differ from the non-present value */
 	uint64_t unsync_child[8];
-	/* Indirect pages: what each SPTE shadows, gfn << 12 | access; arena offset of 512 words, 0: none. */
+	/* Indirect pages: what each SPTE shadows, gfn << 12 | access; arena offset of 512 words, 0:
+	 * none. */
 	uint64_t shadowed;
 } M2dSp;
 
@@ -94,14 +97,16 @@ M2dSpIndex m2d_shadow_sp_of_frame(const M2dVm *vm, uint64_t pfn);
 /* m2d_spte_read: value of @sptep; m2d_spte_hpa: where it is. */
 uint64_t m2d_spte_read(const M2dVm *vm, M2dSptep sptep);
 M2dHpa m2d_spte_hpa(const M2dVm *vm, M2dSptep sptep);
-/* m2d_sp_entry_gfn, m2d_sp_entry_access: what entry @index of the page shadows (kvm_mmu_page_get_gfn()). */
+/* m2d_sp_entry_gfn, m2d_sp_entry_access: what entry @index of the page shadows
+ * (kvm_mmu_page_get_gfn()). */
 uint64_t m2d_sp_entry_gfn(const M2dVm *vm, M2dSpIndex sp, unsigned index);
 unsigned m2d_sp_entry_access(const M2dVm *vm, M2dSpIndex sp, unsigned index);
 /* m2d_list_foreach: items (SPTE numbers) of a parent or reverse-map list, in KVM's order. */
 void m2d_list_foreach(const M2dVm *vm, uint32_t head, void (*fn)(M2dSptep sptep, void *data),
 		      void *data);
 
-/* --- set-up ------------------------------------------------------------------------------------ */
+/* --- set-up ------------------------------------------------------------------------------------
+ */
 
 /* m2d_shadow_init: give @vm its MMU; m2d_vm_free() frees it. */
 void m2d_shadow_init(M2dVm *vm);
@@ -110,17 +115,15 @@ void m2d_shadow_init(M2dVm *vm);
  * (kvm_init_mmu()); drops nothing. */
 void m2d_mmu_init_context(M2dVm *vm, M2dKvmVcpu *v);
 
-/* --- routines ---------------------------------------------------------------------------------- */
+/* --- routines ----------------------------------------------------------------------------------
+ */
 
 /* Operations of one vCPU, run by its actor with the vCPU outside the guest. */
-#define M2D_MMU_VCPU_FRAME(name)                                                                   \
-	typedef struct {                                                                           \
-		M2dFrame h;                                                                        \
-		uint32_t vcpu;
-
 /* kvm_mmu_load(): find or make the root(s) of the current pgd, sync them, hand them to hardware and
  * flush the current context. */
-M2D_MMU_VCPU_FRAME(m2d_mmu_load)
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
 	uint32_t i;
 	M2dSpIndex sp;
 	uint32_t pad;
@@ -128,20 +131,27 @@ M2D_MMU_VCPU_FRAME(m2d_mmu_load)
 M2D_ROUTINE(m2d_mmu_load);
 
 /* kvm_mmu_unload(): drop all roots, previous ones too. */
-M2D_MMU_VCPU_FRAME(m2d_mmu_unload)
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
 	uint32_t i;
 } m2d_mmu_unload_frame;
 M2D_ROUTINE(m2d_mmu_unload);
 
 /* kvm_mmu_free_obsolete_roots(), or before 5.18 (knob reload-request) the unload of all. */
-M2D_MMU_VCPU_FRAME(m2d_mmu_free_obsolete_roots)
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
 	uint32_t i;
 	uint32_t mask, pad;
 } m2d_mmu_free_obsolete_roots_frame;
 M2D_ROUTINE(m2d_mmu_free_obsolete_roots);
 
-/* kvm_mmu_sync_roots(): make unsync pages below the current root(s) agree with the guest's tables. */
-M2D_MMU_VCPU_FRAME(m2d_mmu_sync_roots)
+/* kvm_mmu_sync_roots(): make unsync pages below the current root(s) agree with the guest's tables.
+ */
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
 	uint32_t i;
 	M2dSpIndex root;
 	uint32_t pad;
@@ -149,14 +159,18 @@ M2D_MMU_VCPU_FRAME(m2d_mmu_sync_roots)
 M2D_ROUTINE(m2d_mmu_sync_roots);
 
 /* kvm_mmu_sync_prev_roots(): drop previous roots that are unsync. */
-M2D_MMU_VCPU_FRAME(m2d_mmu_sync_prev_roots)
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
 	uint32_t i;
 } m2d_mmu_sync_prev_roots_frame;
 M2D_ROUTINE(m2d_mmu_sync_prev_roots);
 
 /* kvm_mmu_invlpg(): hardware flush of @gva, then sync the entries for it in current and previous
  * roots. @pcid_only: INVPCID type 0: only roots of @pcid (kvm_mmu_invpcid_gva()). */
-M2D_MMU_VCPU_FRAME(m2d_mmu_invlpg)
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
 	uint32_t i;
 	uint64_t gva;
 	uint32_t pcid;
@@ -165,14 +179,18 @@ M2D_MMU_VCPU_FRAME(m2d_mmu_invlpg)
 M2D_ROUTINE(m2d_mmu_invlpg);
 
 /* kvm_mmu_new_pgd(): switch to the root of @pgd, cached or not. */
-M2D_MMU_VCPU_FRAME(m2d_mmu_new_pgd)
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
 	uint32_t i;
 	uint64_t pgd;
 } m2d_mmu_new_pgd_frame;
 M2D_ROUTINE(m2d_mmu_new_pgd);
 
 /* kvm_mmu_reset_context(): unload and derive the context anew. */
-M2D_MMU_VCPU_FRAME(m2d_mmu_reset_context)
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
 	uint32_t pad;
 } m2d_mmu_reset_context_frame;
 M2D_ROUTINE(m2d_mmu_reset_context);
@@ -199,12 +217,13 @@ typedef struct {
 	uint32_t access;
 	uint8_t write, exec, user, rsvd;
 	uint8_t map_writable, write_fault_to_spt, present, flush;
-	uint32_t slot;   /* 1 + as * M2D_MAX_SLOTS + id; 0: none */
+	uint32_t slot; /* 1 + as * M2D_MAX_SLOTS + id; 0: none */
 	uint32_t pad;
 } m2d_mmu_page_fault_frame;
 M2D_ROUTINE(m2d_mmu_page_fault);
 
-/* What the last fault or software walk of a vCPU found. In the arena; cleared when the fault ends. */
+/* What the last fault or software walk of a vCPU found. In the arena; cleared when the fault ends.
+ */
 typedef struct {
 	uint64_t gpa;
 	uint64_t pte[5], pte_gpa[5]; /* by level - 1, as walked */
@@ -247,7 +266,8 @@ typedef struct {
 } m2d_mmu_unprotect_gfn_frame;
 M2D_ROUTINE(m2d_mmu_unprotect_gfn);
 
-/* kvm_mmu_zap_all_fast(): a new generation; roots are reloaded; obsolete pages zapped in batches. */
+/* kvm_mmu_zap_all_fast(): a new generation; roots are reloaded; obsolete pages zapped in batches.
+ */
 typedef struct {
 	M2dFrame h;
 	uint32_t batch, pad;
@@ -286,7 +306,8 @@ typedef struct {
 } m2d_mmu_zap_collapsible_frame;
 M2D_ROUTINE(m2d_mmu_zap_collapsible);
 
-/* --- atomic operations, with mmu_lock held exclusively ----------------------------------------- */
+/* --- atomic operations, with mmu_lock held exclusively -----------------------------------------
+ */
 
 /* kvm_unmap_gfn_range(): zap all SPTEs of [start, end) of the slot; true: a flush is owed. */
 bool m2d_mmu_unmap_gfn_range(M2dVm *vm, M2dMemslot *slot, uint64_t start, uint64_t end);

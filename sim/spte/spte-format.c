@@ -216,7 +216,7 @@ static void fill_pt(M2dSpteFormat *f, const Layout *l, const M2dSpteConfig *cfg)
 		f->mmio_value = PT_MMIO | l->mmio_type;
 		f->mmio_mask = (l->mmio_marker ? PT_MMIO : 0) | l->mmio_type;
 	}
-	f->mmio_access = M2D_ACC_WRITE | M2D_ACC_USER;
+	f->mmio_access = M2D_SPTE_ACC_WRITE | M2D_SPTE_ACC_USER;
 }
 
 void m2d_spte_format(M2dSpteFormat *f, const M2dSpteConfig *cfg)

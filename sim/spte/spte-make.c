@@ -26,10 +26,10 @@ uint64_t m2d_spte_make_leaf(const M2dSpteFormat *f, const M2dSpteLeaf *in)
 	if (in->level > 1) {
 		v |= M2D_SPTE_PS;
 		if (in->nx_huge)
-			access &= ~M2D_ACC_EXEC;
+			access &= ~M2D_SPTE_ACC_EXEC;
 	}
-	v |= access & M2D_ACC_EXEC ? f->x : f->nx;
-	if (access & M2D_ACC_USER)
+	v |= access & M2D_SPTE_ACC_EXEC ? f->x : f->nx;
+	if (access & M2D_SPTE_ACC_USER)
 		v |= f->user;
 	if (f->kind == M2D_SPTE_EPT)
 		v |= (uint64_t)in->memtype << 3 | (in->ipat ? M2D_SPTE_IPAT : 0);
@@ -37,7 +37,7 @@ uint64_t m2d_spte_make_leaf(const M2dSpteFormat *f, const M2dSpteLeaf *in)
 		v |= f->me;
 	if (in->host_writable)
 		v |= f->host_writable;
-	if (in->host_writable && in->mmu_writable && (access & M2D_ACC_WRITE)) {
+	if (in->host_writable && in->mmu_writable && (access & M2D_SPTE_ACC_WRITE)) {
 		v |= M2D_SPTE_W | f->mmu_writable;
 		if (in->can_dirty && ad_bits)
 			v |= f->dirty;
@@ -126,7 +126,7 @@ uint64_t m2d_spte_split(const M2dSpteFormat *f, uint64_t huge, unsigned level, u
 	if (level > 1)
 		return v;
 	v &= ~M2D_SPTE_PS;
-	return nx_huge ? set_exec(f, v, access & M2D_ACC_EXEC) : v;
+	return nx_huge ? set_exec(f, v, access & M2D_SPTE_ACC_EXEC) : v;
 }
 
 uint64_t m2d_spte_huge(const M2dSpteFormat *f, uint64_t small, unsigned level, bool nx_huge)

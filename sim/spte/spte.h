@@ -46,11 +46,11 @@ typedef enum {
 } M2dSpteAdType;
 
 /* Rights as in KVM's ACC_*. In EPT the user right is the right to read (bit 0). */
-#define M2D_ACC_EXEC  1
-#define M2D_ACC_WRITE 2
-#define M2D_ACC_USER  4
-#define M2D_ACC_READ  M2D_ACC_USER /* under EPT */
-#define M2D_ACC_ALL   7
+#define M2D_SPTE_ACC_EXEC  1
+#define M2D_SPTE_ACC_WRITE 2
+#define M2D_SPTE_ACC_USER  4
+#define M2D_SPTE_ACC_READ  M2D_SPTE_ACC_USER /* under EPT */
+#define M2D_SPTE_ACC_ALL   7
 
 #define M2D_SPTE_R M2D_BIT(0) /* EPT: readable; otherwise P: what a read needs */
 #define M2D_SPTE_W M2D_BIT(1) /* in every format */
@@ -213,12 +213,13 @@ static inline bool m2d_spte_is_dirty(const M2dSpteFormat *f, uint64_t v)
 	return m2d_spte_is_writable(v);
 }
 
-/* m2d_spte_access: the rights of a present SPTE as M2D_ACC_*; none while it is access-tracked. */
+/* m2d_spte_access: the rights of a present SPTE as M2D_SPTE_ACC_*; none while it is access-tracked.
+ */
 static inline unsigned m2d_spte_access(const M2dSpteFormat *f, uint64_t v)
 {
-	return (m2d_spte_is_executable(f, v) ? M2D_ACC_EXEC : 0) |
-	       (m2d_spte_is_writable(v) ? M2D_ACC_WRITE : 0) |
-	       (m2d_spte_is_user(f, v) ? M2D_ACC_USER : 0);
+	return (m2d_spte_is_executable(f, v) ? M2D_SPTE_ACC_EXEC : 0) |
+	       (m2d_spte_is_writable(v) ? M2D_SPTE_ACC_WRITE : 0) |
+	       (m2d_spte_is_user(f, v) ? M2D_SPTE_ACC_USER : 0);
 }
 
 /* --- Constructors. --- */
@@ -227,7 +228,7 @@ static inline unsigned m2d_spte_access(const M2dSpteFormat *f, uint64_t v)
 typedef struct {
 	uint64_t pfn;
 	uint8_t level;   /* 1 to 3 */
-	uint8_t access;  /* M2D_ACC_* of the table and of the guest's entry */
+	uint8_t access;  /* M2D_SPTE_ACC_* of the table and of the guest's entry */
 	uint8_t memtype; /* EPT: 0 UC, 1 WC, 4 WT, 5 WP, 6 WB */
 	bool ipat;       /* EPT: ignore the guest's PAT */
 	M2dSpteAdType ad;

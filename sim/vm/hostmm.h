@@ -14,9 +14,9 @@
 /* Owners of frames. */
 typedef enum {
 	M2D_FRAME_FREE,
-	M2D_FRAME_GUEST,  /* backs guest memory */
-	M2D_FRAME_TABLE,  /* a table of the hypervisor */
-	M2D_FRAME_OTHER,  /* given to another process after the VM had it */
+	M2D_FRAME_GUEST, /* backs guest memory */
+	M2D_FRAME_TABLE, /* a table of the hypervisor */
+	M2D_FRAME_OTHER, /* given to another process after the VM had it */
 } M2dFrameOwner;
 
 typedef struct _M2dHostMm M2dHostMm;

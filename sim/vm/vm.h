@@ -11,6 +11,8 @@
 
 #include "sim/base/x86pte.h"
 #include "sim/cpu/vcpu.h"
+#include "sim/engine/stats.h"
+#include "sim/mem/falloc.h"
 #include "sim/mem/put.h"
 #include "sim/spte/spte.h"
 #include "sim/vm/duty.h"
@@ -68,11 +70,11 @@ typedef enum {
 
 /* What a guest flush covers: argument of GUEST_FLUSH events. */
 typedef enum {
-	M2D_GF_PAGE,          /* INVLPG: gva in the current PCID, and global */
-	M2D_GF_PCID_PAGE,     /* INVPCID 0 */
-	M2D_GF_PCID,          /* INVPCID 1, MOV CR3: non-global items of the PCID */
-	M2D_GF_NONGLOBAL,     /* INVPCID 3 */
-	M2D_GF_ALL,           /* INVPCID 2, MOV CR4/CR0, paravirtual flush */
+	M2D_GF_PAGE,      /* INVLPG: gva in the current PCID, and global */
+	M2D_GF_PCID_PAGE, /* INVPCID 0 */
+	M2D_GF_PCID,      /* INVPCID 1, MOV CR3: non-global items of the PCID */
+	M2D_GF_NONGLOBAL, /* INVPCID 3 */
+	M2D_GF_ALL,       /* INVPCID 2, MOV CR4/CR0, paravirtual flush */
 } M2dGuestFlush;
 
 typedef enum {
@@ -83,7 +85,7 @@ typedef enum {
 } M2dLockId;
 
 typedef struct {
-	uint8_t owner;    /* actor + 1 that holds it exclusively; 0: none */
+	uint8_t owner; /* actor + 1 that holds it exclusively; 0: none */
 	uint8_t pad;
 	uint16_t readers; /* actors that hold it shared */
 } M2dLock;
@@ -183,10 +185,10 @@ typedef struct _M2dVm {
 	unsigned n_vcpus, n_pcpus;
 	M2dKvmVcpu *vcpu[M2D_MAX_KVM_VCPUS];
 	M2dVcpu *pcpu[M2D_MAX_KVM_VCPUS];
-	unsigned host_actor;         /* actors 0..n_vcpus-1 are the vCPUs */
-	struct _M2dHostMm *mm;       /* hostmm.h */
-	struct _M2dMemslots *slots;  /* memslot.h */
-	struct _M2dShadow *shadow;   /* sim/shadow */
+	unsigned host_actor;        /* actors 0..n_vcpus-1 are the vCPUs */
+	struct _M2dHostMm *mm;      /* hostmm.h */
+	struct _M2dMemslots *slots; /* memslot.h */
+	struct _M2dShadow *shadow;  /* sim/shadow */
 	void (*shadow_free)(struct _M2dShadow *);
 	M2dFalloc *frames;
 } M2dVm;

@@ -143,7 +143,7 @@ typedef struct {
 #define LEAF(lvl, acc, host, mmu, d)                                                               \
 	.level = (lvl), .access = (acc), .host_writable = (host), .mmu_writable = (mmu),           \
 	.can_dirty = (d)
-#define RWX LEAF(1, M2D_ACC_ALL, true, true, true)
+#define RWX LEAF(1, M2D_SPTE_ACC_ALL, true, true, true)
 #define WB  .memtype = 6, .ipat = true
 
 static const Vector vectors[] = {
@@ -155,7 +155,7 @@ static const Vector vectors[] = {
 	 EPT,
 	 true,
 	 V(0x0600000000000bf7),
-	 {LEAF(2, M2D_ACC_ALL, true, true, true), WB}},
+	 {LEAF(2, M2D_SPTE_ACC_ALL, true, true, true), WB}},
 	{M2D_SPTE_5_14, EPT, true, V(0x0600000000000b75), {RWX, WB}, .wrprot = true},
 	{M2D_SPTE_5_14, EPT, true, V(0x0200000000000b75), {RWX, WB}, true, .pt_protect = true},
 	{M2D_SPTE_5_14,
@@ -170,7 +170,7 @@ static const Vector vectors[] = {
 	 PT,
 	 true,
 	 V(0x8000000000000e67),
-	 {LEAF(1, M2D_ACC_WRITE | M2D_ACC_USER, true, true, true)}},
+	 {LEAF(1, M2D_SPTE_ACC_WRITE | M2D_SPTE_ACC_USER, true, true, true)}},
 	/* Worked out by hand from the masks for what the list above leaves out. */
 	{M2D_SPTE_4_19, EPT, true, V(0x0000000000000f77), {RWX, WB}},
 	{M2D_SPTE_4_19, EPT, false, V(0x4000000000000c77), {RWX, WB, .ad = M2D_SPTE_AD_DISABLED}},
@@ -192,16 +192,24 @@ static const Vector vectors[] = {
 	 V(0x8750000000000a70),
 	 {RWX, WB, .ad = M2D_SPTE_AD_DISABLED, .prefetch = true}},
 	{M2D_SPTE_5_14, PT, true, 0xe47, {RWX, .prefetch = true}},
-	{M2D_SPTE_5_14, PT, true, 0xe27, {LEAF(1, M2D_ACC_ALL, true, true, false)}},
-	{M2D_SPTE_5_14, PT, true, 0xa25, {LEAF(1, M2D_ACC_ALL, true, false, true)}},
-	{M2D_SPTE_5_14, PT, true, 0x825, {LEAF(1, M2D_ACC_ALL, false, true, true)}},
-	{M2D_SPTE_5_14, PT, true, 0xa25, {LEAF(1, M2D_ACC_EXEC | M2D_ACC_USER, true, true, true)}},
-	{M2D_SPTE_5_14, PT, true, 0xe63, {LEAF(1, M2D_ACC_EXEC | M2D_ACC_WRITE, true, true, true)}},
+	{M2D_SPTE_5_14, PT, true, 0xe27, {LEAF(1, M2D_SPTE_ACC_ALL, true, true, false)}},
+	{M2D_SPTE_5_14, PT, true, 0xa25, {LEAF(1, M2D_SPTE_ACC_ALL, true, false, true)}},
+	{M2D_SPTE_5_14, PT, true, 0x825, {LEAF(1, M2D_SPTE_ACC_ALL, false, true, true)}},
+	{M2D_SPTE_5_14,
+	 PT,
+	 true,
+	 0xa25,
+	 {LEAF(1, M2D_SPTE_ACC_EXEC | M2D_SPTE_ACC_USER, true, true, true)}},
+	{M2D_SPTE_5_14,
+	 PT,
+	 true,
+	 0xe63,
+	 {LEAF(1, M2D_SPTE_ACC_EXEC | M2D_SPTE_ACC_WRITE, true, true, true)}},
 	{M2D_SPTE_5_14,
 	 PT,
 	 true,
 	 V(0x8000000000200ee7),
-	 {LEAF(2, M2D_ACC_ALL, true, true, true), .pfn = 0x200, .nx_huge = true}},
+	 {LEAF(2, M2D_SPTE_ACC_ALL, true, true, true), .pfn = 0x200, .nx_huge = true}},
 	{M2D_SPTE_5_14, PT, true, V(0x0000000000001e67), {RWX, .pfn = 1, .nx_huge = true}},
 };
 
@@ -272,7 +280,7 @@ START_TEST(test_mmio_vectors)
 
 	for (unsigned i = 0; i < M2D_N_ELEMENTS(t); i++) {
 		M2dSpteFormat f = format_of(t[i].kind, t[i].layout, true);
-		uint64_t v = m2d_spte_make_mmio(&f, 0xfee00, M2D_ACC_ALL, t[i].gen);
+		uint64_t v = m2d_spte_make_mmio(&f, 0xfee00, M2D_SPTE_ACC_ALL, t[i].gen);
 
 		ck_assert_msg(v == t[i].value, "%u: 0x%" PRIx64, i, v);
 	}
@@ -298,7 +306,7 @@ START_TEST(test_mmio_round_trip)
 		for (unsigned n = 0; n < 2000; n++) {
 			uint64_t gfn = m2d_rng_next(&rng) >> (64 - gfn_bits);
 			uint64_t gen = m2d_rng_next(&rng);
-			unsigned access = m2d_rng_next(&rng) & M2D_ACC_ALL;
+			unsigned access = m2d_rng_next(&rng) & M2D_SPTE_ACC_ALL;
 			uint64_t v = m2d_spte_make_mmio(&f, gfn, access, gen), want;
 
 			ck_assert(m2d_spte_is_mmio(&f, v));
