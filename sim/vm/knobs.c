@@ -146,8 +146,9 @@ static bool take_release(M2dTree *tree, const char **text, GError **error)
 		return refuse(error, "kernel '%s': expected +COMMIT or -COMMIT, got '%s'", start,
 			      *text);
 	if (!known_release(major, minor))
-		return refuse(error, "kernel %u.%u: expected a release from %u.%u to %u.%u", major,
-			      minor, series[0].major, series[0].oldest,
+		return refuse(error,
+			      "kernel %u.%u: expected a release of Linux from %u.%u to %u.%u",
+			      major, minor, series[0].major, series[0].oldest,
 			      series[M2D_N_ELEMENTS(series) - 1].major,
 			      series[M2D_N_ELEMENTS(series) - 1].newest);
 	for (unsigned i = 0; i < M2D_N_KNOBS; i++) {
