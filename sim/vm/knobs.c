@@ -4,6 +4,7 @@
 #include "sim/base/bits.h"
 #include "sim/base/error.h"
 #include "sim/base/near.h"
+#include "sim/spte/spte.h"
 
 #include <string.h>
 
@@ -45,6 +46,16 @@ static const M2dKnob table[] = {
 #define END(field, FIELD)
 #include "sim/vm/knobs.def"
 _Static_assert(sizeof(M2dKnobs) == M2D_N_KNOBS, "one byte a knob");
+
+/* The knob spte-layout is an M2dSpteLayout. */
+_Static_assert((int)M2D_SPTE_LAYOUT_4_19 == (int)M2D_SPTE_4_19 &&
+		       (int)M2D_SPTE_LAYOUT_5_4 == (int)M2D_SPTE_5_4 &&
+		       (int)M2D_SPTE_LAYOUT_5_10 == (int)M2D_SPTE_5_10 &&
+		       (int)M2D_SPTE_LAYOUT_5_14 == (int)M2D_SPTE_5_14 &&
+		       (int)M2D_SPTE_LAYOUT_6_12 == (int)M2D_SPTE_6_12 &&
+		       (int)M2D_SPTE_LAYOUT_6_13 == (int)M2D_SPTE_6_13 &&
+		       (int)M2D_SPTE_LAYOUT_VALUES == (int)M2D_SPTE_N_LAYOUTS,
+	       "spte-layout");
 
 static bool refuse(GError **error, const char *format, ...) G_GNUC_PRINTF(2, 3);
 static bool refuse(GError **error, const char *format, ...)
