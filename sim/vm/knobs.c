@@ -240,7 +240,7 @@ static bool apply(M2dTree *tree, char sign, const char *commit, GError **error)
 bool m2d_knobs_profile(M2dKnobs *knobs, const char *version, GError **error)
 {
 	const char *text = version;
-	M2dTree tree;
+	M2dTree tree = {{0}};
 
 	if (!take_release(&tree, &text, error))
 		return false;

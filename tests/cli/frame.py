@@ -239,6 +239,11 @@ printf '%s\n' "${COMPREPLY[@]}"
         self.assertEqual(self.complete("machines", "zen3"), ["zen3"])
         self.assertIn("haswell", self.complete("replay", "--machine", "h"))
 
+    def test_kernels(self):
+        self.assertEqual(self.complete("profiles", "5.1"), ["5.10", "5.15", "5.17", "5.18"])
+        self.assertEqual(self.complete("knobs", "pv-"), ["pv-flush"])
+        self.assertEqual(self.complete("knobs", "spte"), ["spte-layout"])
+
 
 if __name__ == "__main__":
     unittest.main()

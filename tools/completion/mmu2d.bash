@@ -24,6 +24,14 @@ _mmu2d()
 		words=$("$program" machines 2>/dev/null | cut -d' ' -f1)
 		mapfile -t COMPREPLY < <(compgen -f -W "$words" -- "$word")
 		;;
+	--kvm | profiles)
+		words=$("$program" profiles 2>/dev/null | cut -d' ' -f1)
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+		;;
+	knobs)
+		words=$("$program" knobs 2>/dev/null | tail -n +2 | cut -d' ' -f1 | uniq)
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+		;;
 	help)
 		mapfile -t COMPREPLY < <(compgen -W "$("$program" --list-cmds 2>/dev/null)" -- "$word")
 		;;
