@@ -2,7 +2,8 @@
 /*
  * The host's side of guest memory: the address space of the process that runs the VM (hva to
  * frame, on demand), and who owns each host frame, so that use after free and reuse show. One hva
- * page is one 4 KiB frame; a hugepage is 512 aligned ones in a row.
+ * page is one 4 KiB frame; a hugepage is 512 (2 MiB) or 512 * 512 (1 GiB) aligned ones in a row
+ * that the host maps by one entry. It falls into smaller ones when the host changes a part of it.
  *
  * Not modelled: swap contents (a page that was dropped reads as zero when it comes back), KSM,
  * file-backed memory.
@@ -35,6 +36,14 @@ bool m2d_hostmm_get(M2dVm *vm, uint64_t page, bool write, uint64_t *pfn, bool *w
 bool m2d_hostmm_peek(const M2dVm *vm, uint64_t page, uint64_t *pfn, bool *writable);
 /* m2d_hostmm_place: back @page by frame @pfn, which exists already (recorded memory). */
 void m2d_hostmm_place(M2dVm *vm, uint64_t page, uint64_t pfn);
+/**
+ * m2d_hostmm_populate: back @n pages from @page by pages of @size, of which both are multiples.
+ * Blocks of which a part is backed already stay as they are.
+ * False: out of the address space, or no block of host memory left.
+ */
+bool m2d_hostmm_populate(M2dVm *vm, uint64_t page, uint64_t n, M2dPageSize size);
+/* m2d_hostmm_level: level of the host's mapping of @page, 1..3; 1 if there is none. */
+unsigned m2d_hostmm_level(const M2dVm *vm, uint64_t page);
 /* m2d_hostmm_protect: let the guest write @page, or not. */
 void m2d_hostmm_protect(M2dVm *vm, uint64_t page, bool writable);
 /* m2d_hostmm_detach: take the frame of @page out of the address space without freeing it; 0 if

@@ -71,11 +71,24 @@ uint32_t *m2d_slot_lpage(const M2dVm *vm, const M2dMemslot *slot, uint64_t gfn, 
 /* m2d_slot_track: write-tracking count of @gfn. */
 uint16_t *m2d_slot_track(const M2dVm *vm, const M2dMemslot *slot, uint64_t gfn);
 
+/* The slot's number in events, as KVM's tracepoints have it. */
+static inline uint32_t m2d_slot_number(const M2dMemslot *slot)
+{
+	return (uint32_t)slot->as << 16 | slot->id;
+}
+
 /* m2d_slot_mark_dirty: set @gfn's bit if the slot logs (mark_page_dirty_in_slot()). */
 void m2d_slot_mark_dirty(M2dVm *vm, M2dMemslot *slot, uint64_t gfn);
 bool m2d_slot_dirty(const M2dVm *vm, const M2dMemslot *slot, uint64_t gfn);
 /* m2d_slot_dirty_word: the 64 bits from gfn base + 64 * @word; @clear: and clear them. */
 uint64_t m2d_slot_dirty_word(M2dVm *vm, M2dMemslot *slot, uint64_t word, bool clear);
+/* m2d_slot_clear_dirty: forget all of the bitmap, as when logging ends. */
+void m2d_slot_clear_dirty(M2dVm *vm, M2dMemslot *slot);
+
+/* m2d_slot_check: whether slot @id, as it is or not there yet, could become this: within the
+ * address spaces of guest and host, disjoint from all others. False with @error. */
+bool m2d_slot_check(const M2dVm *vm, unsigned as, unsigned id, uint64_t gfn, uint64_t npages,
+		    uint64_t hva, GError **error);
 
 /**
  * m2d_slot_install: make slot @id what is given, with fresh arrays (kvm_arch_create_memslot());
@@ -87,6 +100,8 @@ bool m2d_slot_install(M2dVm *vm, unsigned as, unsigned id, uint64_t gfn, uint64_
 		      uint64_t hva, uint32_t flags, GError **error);
 /* m2d_slot_remove: the slot is gone; its arrays are kept for the next one of that number. */
 void m2d_slot_remove(M2dVm *vm, M2dMemslot *slot);
+/* m2d_slot_changed: say in an event what the slot is now. */
+void m2d_slot_changed(M2dVm *vm, const M2dMemslot *slot);
 
 /* m2d_vm_gpa_to_hpa: where guest memory is, allocating it if need be; false: MMIO or no memory. */
 bool m2d_vm_gpa_to_hpa(M2dVm *vm, M2dGpa gpa, bool write, M2dHpa *hpa);
