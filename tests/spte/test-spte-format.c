@@ -330,8 +330,6 @@ int main(void)
 {
 	Suite *s = suite_create("spte-format");
 	TCase *tc = tcase_create("all");
-	SRunner *sr;
-	int failed;
 
 	tcase_add_loop_test(tc, test_masks, 0, M2D_N_ELEMENTS(masks));
 	tcase_add_test(tc, test_config);
@@ -340,9 +338,5 @@ int main(void)
 	tcase_add_test(tc, test_mmio_vectors);
 	tcase_add_test(tc, test_mmio_round_trip);
 	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return run(s);
 }
