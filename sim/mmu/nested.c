@@ -280,7 +280,8 @@ static bool ept_walk(M2dMmu *mmu, uint64_t gpa, const M2dNestedAccess *access, M
 static bool ntlb_serves(M2dMmu *mmu, uint64_t gpa, const M2dNestedAccess *access, M2dNestedHit *hit,
 			M2dOutcome *out, bool *ok)
 {
-	uint64_t data = m2d_ntlb_find(&mmu->tlb, gpa, mmu->s->nctx), need, low;
+	uint32_t slot = 0;
+	uint64_t data = m2d_ntlb_find(&mmu->tlb, gpa, mmu->s->nctx, &slot), need, low;
 
 	mmu->log.n_ntlb_lookups++;
 	if (data == 0) {
@@ -294,6 +295,7 @@ static bool ntlb_serves(M2dMmu *mmu, uint64_t gpa, const M2dNestedAccess *access
 		hit->size = m2d_item_esize(data);
 		hit->hpa = (data & M2D_ITEM_FRAME & ~low) | (gpa & low);
 		mmu->stats.c.ntlb_hits++;
+		m2d_tlb_used(&mmu->tlb, M2D_ARR_NTLB, slot);
 		m2d_walklog_skip(&mmu->log, M2D_SKIP_NTLB, 1, access->guest_level);
 		*ok = true;
 		return true;
@@ -317,7 +319,8 @@ bool m2d_mmu_nested(M2dMmu *mmu, uint64_t gpa, const M2dNestedAccess *access, M2
 		*hit = (M2dNestedHit){gpa, M2D_ITEM_NESTED_ALL | M2D_ITEM_D, M2D_SIZE_1G};
 		return true;
 	}
-	if (mmu->tlb.array[M2D_ARR_NTLB].ways != 0 && ntlb_serves(mmu, gpa, access, hit, out, &ok))
+	if (!mmu->probe && mmu->tlb.array[M2D_ARR_NTLB].ways != 0 &&
+	    ntlb_serves(mmu, gpa, access, hit, out, &ok))
 		return ok;
 	ok = mmu->s->nested.kind == M2D_NESTED_NPT ? npt_walk(mmu, gpa, access, hit, out)
 						   : ept_walk(mmu, gpa, access, hit, out);

@@ -240,6 +240,8 @@ M2dWalkStatus m2d_mmu_walk(M2dMmu *mmu, uint64_t va, M2dAccKind kind, bool user,
 	unsigned gshift = 30;
 	M2dFetch *f;
 
+	if (!mmu->probe)
+		m2d_tlb_walk_begins(&mmu->tlb);
 	if (s->fmt.mode == M2D_PAGING_NONE) {
 		w.rights = (M2dGuestRights){true, true, true, 0};
 	} else {

@@ -25,6 +25,7 @@ bool m2d_walker_read_pdpte(M2dMmu *mmu, uint64_t gpa, uint64_t *value, M2dOutcom
 	M2dNestedHit hit;
 
 	m2d_walklog_reset(&mmu->log);
+	m2d_tlb_walk_begins(&mmu->tlb);
 	if (!m2d_mmu_nested(mmu, gpa, &access, &hit, out)) {
 		if (out->kind == M2D_OUT_EPT_VIOLATION)
 			drop_gpa(mmu, gpa);

@@ -185,6 +185,19 @@ M2D_ALWAYS_INLINE M2dTlbSlot put(M2dTlb *tlb, M2dArrayId id, uint64_t va, unsign
 	return (M2dTlbSlot){(int8_t)id, set, (uint32_t)slot};
 }
 
+static inline void tell_fill(const M2dTlb *tlb, M2dTlbSlot s)
+{
+	if (m2d_unlikely(tlb->watch != NULL) && s.array >= 0)
+		tlb->watch->fill(tlb->watch->data, tlb->alias[s.array], s.slot);
+}
+
+static inline void tell_copy(const M2dTlb *tlb, M2dTlbSlot from, M2dTlbSlot to)
+{
+	if (m2d_unlikely(tlb->watch != NULL) && to.array >= 0)
+		tlb->watch->copy(tlb->watch->data, tlb->alias[from.array], from.slot,
+				 tlb->alias[to.array], to.slot);
+}
+
 static M2dTlbSlot put_l1(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint64_t data,
 			 bool absent)
 {
@@ -206,7 +219,7 @@ static M2dTlbSlot put_l1(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uin
 		   absent);
 }
 
-static void put_l2(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint64_t data)
+static M2dTlbSlot put_l2(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint64_t data)
 {
 	M2dPageSize size = m2d_item_esize(data);
 	M2dArrayId id = M2D_ARR_L2;
@@ -214,7 +227,7 @@ static void put_l2(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint64_t data)
 
 	if (size == M2D_SIZE_1G) {
 		if (tlb->machine->tlb.l2_1g_mode == M2D_L2_1G_NONE)
-			return;
+			return (M2dTlbSlot){-1, 0, 0};
 		if (tlb->machine->tlb.l2_1g_mode == M2D_L2_1G_OWN)
 			id = M2D_ARR_L2_1G;
 		else
@@ -223,7 +236,7 @@ static void put_l2(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint64_t data)
 	shift = m2d_size_shift(size);
 	if (m2d_item_gshift(data) > shift)
 		m2d_set64(tlb->arena, tlb->n_splinters, *tlb->n_splinters + 1);
-	put(tlb, id, va, shift, m2d_tag(va, shift, size, ctx), data, false);
+	return put(tlb, id, va, shift, m2d_tag(va, shift, size, ctx), data, false);
 }
 
 M2dTlbSlot m2d_tlb_find_l2(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint32_t gctx,
@@ -235,9 +248,11 @@ M2dTlbSlot m2d_tlb_find_l2(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, u
 		s = find_size(tlb, M2D_ARR_L2, va, M2D_SIZE_2M, ctx, gctx);
 	if (s.array < 0)
 		s = find_size(tlb, M2D_ARR_L2_1G, va, M2D_SIZE_1G, ctx, gctx);
-	if (s.array >= 0)
+	if (s.array >= 0) {
 		*l1 = put_l1(tlb, va, fetch, m2d_tag_ctx(m2d_tlb_tag(tlb, s)), m2d_tlb_data(tlb, s),
 			     true);
+		tell_copy(tlb, s, *l1);
+	}
 	return s;
 }
 
@@ -245,9 +260,16 @@ M2dTlbSlot m2d_tlb_fill(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint
 			uint64_t data)
 {
 	uint32_t c = data & M2D_ITEM_G ? gctx : ctx;
+	M2dTlbSlot l1, l2;
 
-	put_l2(tlb, va, c, data);
-	return put_l1(tlb, va, fetch, c, data, false);
+	l2 = put_l2(tlb, va, c, data);
+	tell_fill(tlb, l2);
+	l1 = put_l1(tlb, va, fetch, c, data, false);
+	if (l2.array >= 0)
+		tell_copy(tlb, l2, l1);
+	else
+		tell_fill(tlb, l1);
+	return l1;
 }
 
 static void drop_slot(M2dTlb *tlb, M2dArrayId id, uint32_t slot)
@@ -256,6 +278,8 @@ static void drop_slot(M2dTlb *tlb, M2dArrayId id, uint32_t slot)
 
 	if (tlb->on_drop != NULL)
 		tlb->on_drop(id, a->tag[slot], a->data[slot], tlb->on_drop_data);
+	if (m2d_unlikely(tlb->watch != NULL))
+		tlb->watch->drop(tlb->watch->data, tlb->alias[id], slot);
 	m2d_array_drop(a, tlb->arena, slot);
 }
 
@@ -275,8 +299,11 @@ void m2d_tlb_drop_va(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint32_t gctx)
 		do {
 			s = find_size(tlb, (M2dArrayId)places[i].array, va,
 				      (M2dPageSize)places[i].size, ctx, gctx);
-			if (s.array >= 0)
-				m2d_array_drop(&tlb->array[s.array], tlb->arena, s.slot);
+			if (s.array < 0)
+				break;
+			if (m2d_unlikely(tlb->watch != NULL))
+				tlb->watch->drop(tlb->watch->data, tlb->alias[s.array], s.slot);
+			m2d_array_drop(&tlb->array[s.array], tlb->arena, s.slot);
 		} while (s.array >= 0);
 	}
 }
@@ -309,6 +336,7 @@ M2dPscHit m2d_psc_find(M2dTlb *tlb, bool nested, uint64_t va, uint32_t ctx,
 		if (slot < 0)
 			continue;
 		m2d_array_touch(a, tlb->arena, set, (uint32_t)slot);
+		m2d_tlb_used(tlb, id, (uint32_t)slot);
 		return (M2dPscHit){a->data[slot], (M2dPscLevel)l, true};
 	}
 	return (M2dPscHit){0, M2D_PSC_PDE, false};
@@ -325,16 +353,18 @@ void m2d_psc_fill(M2dTlb *tlb, bool nested, M2dPscLevel level, unsigned shift, u
 		class = M2D_CLASS_PDE;
 	}
 	data |= (uint64_t)shift << M2D_PSC_SHIFT_SHIFT;
-	put(tlb, id, va, shift, m2d_tag(va, shift, class, ctx), data, false);
+	tell_fill(tlb, put(tlb, id, va, shift, m2d_tag(va, shift, class, ctx), data, false));
 }
 
-uint64_t m2d_ntlb_find(M2dTlb *tlb, uint64_t gpa, uint32_t ctx)
+uint64_t m2d_ntlb_find(M2dTlb *tlb, uint64_t gpa, uint32_t ctx, uint32_t *found)
 {
 	for (int size = 0; size < M2D_N_SIZES; size++) {
 		M2dTlbSlot s = find_size(tlb, M2D_ARR_NTLB, gpa, (M2dPageSize)size, ctx, ctx);
 
-		if (s.array >= 0)
-			return m2d_tlb_data(tlb, s);
+		if (s.array < 0)
+			continue;
+		*found = s.slot;
+		return m2d_tlb_data(tlb, s);
 	}
 	return 0;
 }
@@ -344,7 +374,8 @@ void m2d_ntlb_fill(M2dTlb *tlb, uint64_t gpa, uint32_t ctx, uint64_t data)
 	M2dPageSize size = m2d_item_esize(data);
 	unsigned shift = m2d_size_shift(size);
 
-	put(tlb, M2D_ARR_NTLB, gpa, shift, m2d_tag(gpa, shift, size, ctx), data, false);
+	tell_fill(tlb,
+		  put(tlb, M2D_ARR_NTLB, gpa, shift, m2d_tag(gpa, shift, size, ctx), data, false));
 }
 
 /* --- invalidation ----------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include "sim/tlb/array.h"
 #include "sim/tlb/ctx.h"
 #include "sim/tlb/item.h"
+#include "sim/tlb/watch.h"
 
 /* Arrays, for iteration and observers. */
 typedef enum {
@@ -48,6 +49,7 @@ typedef struct {
 	uint64_t *n_splinters; /* translations whose first-dimension page is larger, ever filled */
 	M2dTlbDropFn on_drop;
 	void *on_drop_data;
+	const M2dTlbWatch *watch; /* NULL: nobody watches */
 } M2dTlb;
 
 /* m2d_tlb_init: lay out the caches of @machine in @arena. */
@@ -120,9 +122,24 @@ M2dPscHit m2d_psc_find(M2dTlb *tlb, bool nested, uint64_t va, uint32_t ctx,
 void m2d_psc_fill(M2dTlb *tlb, bool nested, M2dPscLevel level, unsigned shift, uint64_t va,
 		  uint32_t ctx, uint64_t data);
 
-/* m2d_ntlb_find: data of the guest-physical item for @gpa, 0 if none (an item is never 0). */
-uint64_t m2d_ntlb_find(M2dTlb *tlb, uint64_t gpa, uint32_t ctx);
+/* m2d_ntlb_find: data of the guest-physical item for @gpa, 0 if none (an item is never 0).
+ * @slot: where it is */
+uint64_t m2d_ntlb_find(M2dTlb *tlb, uint64_t gpa, uint32_t ctx, uint32_t *slot);
 void m2d_ntlb_fill(M2dTlb *tlb, uint64_t gpa, uint32_t ctx, uint64_t data);
+
+/* m2d_tlb_used: tell the watcher that a walk goes on from the item in @slot. */
+static inline void m2d_tlb_used(const M2dTlb *tlb, M2dArrayId array, uint32_t slot)
+{
+	if (m2d_unlikely(tlb->watch != NULL))
+		tlb->watch->use(tlb->watch->data, tlb->alias[array], slot);
+}
+
+/* m2d_tlb_walk_begins: tell it that a walk begins. */
+static inline void m2d_tlb_walk_begins(const M2dTlb *tlb)
+{
+	if (m2d_unlikely(tlb->watch != NULL))
+		tlb->watch->begin(tlb->watch->data);
+}
 
 /* --- invalidation ----------------------------------------------------------------------------- */
 
