@@ -32,6 +32,8 @@ typedef struct {
 	uint64_t n_pfns;     /*   of 512 */
 	uint64_t host_pages; /* size of the process's address space in pages, from hva 0 */
 	unsigned guest_maxphyaddr;
+	bool manual_protect;     /* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: only CLEAR clears the log */
+	bool slot_zap_quirk_off; /* userspace turned KVM_X86_QUIRK_SLOT_ZAP_ALL off */
 	M2dKnobs knobs;
 	M2dDutySet without; /* duties left out on purpose */
 } M2dVmConfig;
@@ -164,9 +166,12 @@ typedef struct {
 	uint16_t srcu_old; /* of these, since before the last swap of memslots */
 	uint32_t pad2;
 	uint64_t mmu_invalidate_seq;
-	uint64_t mmu_invalidate_start, mmu_invalidate_end; /* gfns; [start, end) */
+	/* [start, end) in gfns; with knob retry-scope hva in pages of the process. */
+	uint64_t mmu_invalidate_start, mmu_invalidate_end;
 	uint32_t mmu_invalidate_in_progress;
 	uint32_t mmu_valid_gen;
+	uint32_t n_max_mmu_pages; /* limit of shadow pages in force; 0: none */
+	uint32_t pad3;
 	/* AMD: per pCPU. */
 	uint32_t next_asid[M2D_MAX_KVM_VCPUS];
 	uint64_t asid_generation[M2D_MAX_KVM_VCPUS];
