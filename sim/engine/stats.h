@@ -40,6 +40,13 @@ typedef enum {
 	CAUSE(NESTED_FAULT, "nested_fault", M2D_CLASS_SOFTWARE)                                    \
 	CAUSE(EXIT_ENTRY, "exit_entry", M2D_CLASS_SOFTWARE)                                        \
 	CAUSE(FLUSH, "flush", M2D_CLASS_SOFTWARE)                                                  \
+	CAUSE(KVM_FAULT, "kvm_fault", M2D_CLASS_SOFTWARE)                                          \
+	CAUSE(KVM_EMULATE, "kvm_emulate", M2D_CLASS_SOFTWARE)                                      \
+	CAUSE(KVM_SYNC, "kvm_sync", M2D_CLASS_SOFTWARE)                                            \
+	CAUSE(KVM_ZAP, "kvm_zap", M2D_CLASS_SOFTWARE)                                              \
+	CAUSE(KVM_ROOT, "kvm_root", M2D_CLASS_SOFTWARE)                                            \
+	CAUSE(KVM_OTHER, "kvm_other", M2D_CLASS_SOFTWARE)                                          \
+	CAUSE(KICK, "kick", M2D_CLASS_CROSS)                                                       \
 	CAUSE(TLBSYNC, "tlbsync", M2D_CLASS_CROSS)                                                 \
 	CAUSE(IPI, "ipi", M2D_CLASS_CROSS)
 

@@ -52,9 +52,13 @@ M2D_ROUTINE(m2d_lock);
 void m2d_unlock(M2dVm *vm, M2dLockId lock);
 /* m2d_lock_held: by the current actor, exclusively; for assertions. */
 bool m2d_lock_held(const M2dVm *vm, M2dLockId lock);
+/* m2d_lock_free: it could be taken now. */
+bool m2d_lock_free(const M2dVm *vm, M2dLockId lock, bool shared);
 
 /* m2d_set_mode: vcpu->mode; leaving the guest's modes acknowledges kicks. */
 void m2d_set_mode(M2dVm *vm, unsigned vcpu, M2dVcpuMode mode);
+/* m2d_acked: none of the vCPUs in mask @targets still owes @actor an acknowledgement. */
+bool m2d_acked(const M2dVm *vm, unsigned actor, uint32_t targets);
 
 /* Local flushes on the processor that @vcpu runs on; it must be outside the guest. */
 void m2d_flush_tlb_all(M2dVm *vm, unsigned vcpu);

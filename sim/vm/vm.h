@@ -27,6 +27,7 @@ typedef struct {
 	unsigned n_vcpus;    /* 1..M2D_MAX_KVM_VCPUS */
 	unsigned n_pcpus;    /* >= 1; vCPU i starts on pCPU i modulo this */
 	uint32_t n_asids;    /* AMD: ASIDs per pCPU; 0 is the host's */
+	bool flush_by_asid;  /* AMD: CPUID FLUSHBYASID */
 	uint32_t page_limit; /* shadow pages; 0: none */
 	uint64_t first_pfn;  /* host frames that the VM's memory and tables come from, multiples */
 	uint64_t n_pfns;     /*   of 512 */
@@ -196,6 +197,7 @@ typedef struct _M2dVm {
 	struct _M2dShadow *shadow;  /* sim/shadow */
 	void (*shadow_free)(struct _M2dShadow *);
 	M2dFalloc *frames;
+	uint64_t host_cycles[M2D_N_CAUSES]; /* charged to no vCPU; statistics */
 } M2dVm;
 
 /**
