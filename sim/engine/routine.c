@@ -97,6 +97,19 @@ static M2dFrame *top_frame(M2dTask *t)
 	return (M2dFrame *)(void *)(t->stack + t->sp - 8 - room);
 }
 
+const void *m2d_rt_top(const M2dRuntime *rt, unsigned actor)
+{
+	return top_frame(rt->task[actor]);
+}
+
+/* Who acts from here on, for events. */
+static void set_context(M2dRuntime *rt, unsigned actor)
+{
+	rt->current = actor;
+	rt->events->actor = (uint8_t)actor;
+	rt->events->vcpu = actor < rt->n_vcpus ? (uint8_t)actor : M2D_NO_ACTOR;
+}
+
 bool m2d_rt_wait(M2dRuntime *rt, M2dWait kind, uint64_t arg)
 {
 	M2dTask *t = rt->task[rt->current];
@@ -180,9 +193,8 @@ bool m2d_rt_step(M2dRuntime *rt, unsigned actor)
 	M2dTask head;
 
 	g_assert(t->sp != 0);
-	rt->current = actor;
+	set_context(rt, actor);
 	rt->stepping = true;
-	rt->events->actor = (uint8_t)actor;
 	rt->events->step = ++rt->steps[actor];
 	if (journal) {
 		memcpy(&head, t, TASK_HEAD);
@@ -201,7 +213,7 @@ bool m2d_rt_step(M2dRuntime *rt, unsigned actor)
 	if (journal)
 		log_changes(rt, t, &head, old_sp);
 	rt->current = current;
-	rt->events->actor = M2D_NO_ACTOR;
+	rt->events->actor = rt->events->vcpu = M2D_NO_ACTOR;
 	return t->sp == 0;
 }
 
@@ -213,15 +225,15 @@ int64_t m2d_rt_run(M2dRuntime *rt, unsigned actor)
 	M2dFrame *f = top_frame(t);
 	M2dStep step;
 
-	rt->current = actor;
+	set_context(rt, actor);
 	rt->stepping = false;
-	rt->events->actor = (uint8_t)actor;
 	step = rt->table[f->routine](rt, f);
 	g_assert(step == M2D_DONE && t->sp == 0);
 	t->point = M2D_PT_NONE;
-	rt->current = current;
 	rt->stepping = stepping;
-	rt->events->actor = current < rt->n_tasks && rt->task[current]->sp != 0 ? (uint8_t)current
-										: M2D_NO_ACTOR;
+	if (current < rt->n_tasks && rt->task[current]->sp != 0)
+		set_context(rt, current);
+	else
+		rt->events->actor = rt->events->vcpu = M2D_NO_ACTOR;
 	return t->ret;
 }

@@ -38,6 +38,7 @@
 #include <stdint.h>
 
 #include "sim/engine/event.h"
+#include "sim/engine/world.h"
 #include "sim/mem/arena.h"
 
 typedef enum {
@@ -99,6 +100,7 @@ struct _M2dRuntime {
 	M2dEvents *events;
 	M2dTask *task[M2D_MAX_ACTORS]; /* in the arena */
 	unsigned n_tasks;
+	unsigned n_vcpus;          /* actors below this are vCPUs: events of theirs are theirs */
 	unsigned current;          /* actor whose routine runs now */
 	bool stepping;             /* return at each point */
 	const M2dRoutineFn *table; /* by M2dFrame.routine */
@@ -139,6 +141,14 @@ void m2d_rt_start(M2dRuntime *rt, unsigned actor, unsigned routine, const void *
 bool m2d_rt_step(M2dRuntime *rt, unsigned actor);
 /* m2d_rt_run: straight to the end of the operation; returns its result. */
 int64_t m2d_rt_run(M2dRuntime *rt, unsigned actor);
+
+/* m2d_world_events: what happens in @world; listeners are told in order.
+ * m2d_world_runtime: its actors; without any until a hypervisor is added. */
+M2dEvents *m2d_world_events(M2dWorld *world);
+M2dRuntime *m2d_world_runtime(M2dWorld *world);
+
+/* m2d_rt_top: the innermost frame of @actor, which must not be idle. */
+const void *m2d_rt_top(const M2dRuntime *rt, unsigned actor);
 
 /* --- for the macros --------------------------------------------------------------------------- */
 

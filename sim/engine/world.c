@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/engine/world.h"
 
+#include "sim/engine/routine.h"
+
 typedef struct {
 	M2dVcpu *vcpu;
 	void (*free_vcpu)(M2dVcpu *);

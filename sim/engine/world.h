@@ -5,9 +5,7 @@
  */
 #pragma once
 
-#include "sim/engine/event.h"
 #include "sim/engine/machine.h"
-#include "sim/engine/routine.h"
 #include "sim/mem/arena.h"
 #include "sim/mem/space.h"
 
@@ -30,10 +28,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dWorld, m2d_world_free)
 M2dArena *m2d_world_arena(const M2dWorld *world);
 M2dSpace *m2d_world_space(const M2dWorld *world);
 const M2dMachine *m2d_world_machine(const M2dWorld *world);
-/* m2d_world_events: what happens in the world; listeners are told in order. */
-M2dEvents *m2d_world_events(M2dWorld *world);
-/* m2d_world_runtime: the actors and their routines; without any until a hypervisor is added. */
-M2dRuntime *m2d_world_runtime(M2dWorld *world);
 
 unsigned m2d_world_n_vcpus(const M2dWorld *world);
 /* m2d_world_vcpu: vCPU @id, which must be below m2d_world_n_vcpus(). */

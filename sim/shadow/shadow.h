@@ -187,6 +187,16 @@ typedef struct {
 } m2d_mmu_new_pgd_frame;
 M2D_ROUTINE(m2d_mmu_new_pgd);
 
+/* The part of kvm_invalidate_pcid() that frees previous roots of @pcid: they are synced when they
+ * are loaded again. */
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
+	uint32_t pcid;
+	uint32_t i, pad;
+} m2d_mmu_free_pcid_roots_frame;
+M2D_ROUTINE(m2d_mmu_free_pcid_roots);
+
 /* kvm_mmu_reset_context(): unload and derive the context anew. */
 typedef struct {
 	M2dFrame h;

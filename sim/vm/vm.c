@@ -118,6 +118,8 @@ void m2d_vm_free(M2dVm *vm)
 		return;
 	if (vm->shadow_free != NULL)
 		vm->shadow_free(vm->shadow);
+	if (vm->kvm_free != NULL)
+		vm->kvm_free(vm->kvm);
 	m2d_hostmm_free(vm->mm);
 	m2d_falloc_free(vm->frames);
 	g_free(vm);

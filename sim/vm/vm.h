@@ -78,6 +78,7 @@ typedef enum {
 	M2D_GF_PCID,      /* INVPCID 1, MOV CR3: non-global items of the PCID */
 	M2D_GF_NONGLOBAL, /* INVPCID 3 */
 	M2D_GF_ALL,       /* INVPCID 2, MOV CR4/CR0, paravirtual flush */
+	M2D_N_GF
 } M2dGuestFlush;
 
 typedef enum {
@@ -144,8 +145,9 @@ typedef struct {
 	uint32_t asid;       /* AMD */
 	uint32_t vpid;       /* Intel; 0: off */
 	uint64_t asid_generation;
-	uint8_t vmcb_pcpu; /* pCPU + 1 of the last VMRUN; 0: none */
-	uint8_t pad[7];
+	uint8_t vmcb_pcpu;    /* pCPU + 1 of the last VMRUN; 0: none */
+	uint8_t pv_flush_due; /* the guest relies on its flush from the next entry on */
+	uint8_t pad[6];
 	uint64_t steal_gpa; /* of struct kvm_steal_time; 0: not enabled */
 	uint64_t steal_hva; /* cached page of it + 1; 0: none */
 	M2dRegs regs;       /* the guest's own */
@@ -196,6 +198,8 @@ typedef struct _M2dVm {
 	struct _M2dMemslots *slots; /* memslot.h */
 	struct _M2dShadow *shadow;  /* sim/shadow */
 	void (*shadow_free)(struct _M2dShadow *);
+	struct _M2dKvm *kvm; /* sim/kvm */
+	void (*kvm_free)(struct _M2dKvm *);
 	M2dFalloc *frames;
 	uint64_t host_cycles[M2D_N_CAUSES]; /* charged to no vCPU; statistics */
 } M2dVm;
