@@ -11,6 +11,7 @@
 
 #include "sim/base/x86pte.h"
 #include "sim/cpu/vcpu.h"
+#include "sim/engine/routine.h"
 #include "sim/engine/stats.h"
 #include "sim/mem/falloc.h"
 #include "sim/mem/put.h"
