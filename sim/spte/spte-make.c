@@ -83,8 +83,6 @@ uint64_t m2d_spte_mark_for_access_track(const M2dSpteFormat *f, uint64_t v)
 {
 	if (m2d_spte_ad_enabled(f, v))
 		return v & ~f->accessed;
-	if (m2d_spte_is_access_track(f, v))
-		return v;
 	v |= (v << f->saved_shift) & f->saved;
 	return v & ~(f->acc_track | f->accessed);
 }

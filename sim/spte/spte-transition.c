@@ -8,12 +8,14 @@ static M2dSpteTransition illegal(const char **why, const char *text)
 	return M2D_SPTE_T_ILLEGAL;
 }
 
-/* Between leafs of the same frame and size. */
+/*
+ * Between leafs of the same size. @to is legal, so that if it gained W but not MMU-writable, @from
+ * was MMU-writable.
+ */
 static M2dSpteTransition leaf_to_leaf(const M2dSpteFormat *f, uint64_t from, uint64_t to,
 				      const char **why)
 {
 	uint64_t gained = to & ~from, lost = from & ~to, ad = f->accessed | f->dirty;
-	uint64_t w_if_allowed = from & f->mmu_writable ? M2D_SPTE_W : 0;
 
 	if (m2d_spte_pfn(f, from) != m2d_spte_pfn(f, to))
 		return illegal(why, "a present leaf changed its frame");
@@ -26,7 +28,7 @@ static M2dSpteTransition leaf_to_leaf(const M2dSpteFormat *f, uint64_t from, uin
 	if (m2d_spte_is_access_track(f, from)) {
 		uint64_t restored = m2d_spte_restore_acc_track(f, from);
 
-		return (to ^ restored) & ~(w_if_allowed | ad) ? M2D_SPTE_T_REWRITE : M2D_SPTE_T8;
+		return (to ^ restored) & ~(M2D_SPTE_W | ad) ? M2D_SPTE_T_REWRITE : M2D_SPTE_T8;
 	}
 	if (m2d_spte_is_access_track(f, to))
 		return to == m2d_spte_mark_for_access_track(f, from) ? M2D_SPTE_T9
@@ -42,7 +44,7 @@ static M2dSpteTransition leaf_to_leaf(const M2dSpteFormat *f, uint64_t from, uin
 	}
 	if (!(gained & ~ad))
 		return M2D_SPTE_T11;
-	return gained == w_if_allowed ? M2D_SPTE_T7 : M2D_SPTE_T_REWRITE;
+	return gained == M2D_SPTE_W ? M2D_SPTE_T7 : M2D_SPTE_T_REWRITE;
 }
 
 static M2dSpteTransition from_leaf(const M2dSpteFormat *f, uint64_t from, uint64_t to,

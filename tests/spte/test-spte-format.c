@@ -303,7 +303,7 @@ START_TEST(test_mmio_round_trip)
 		unsigned gfn_bits = (cfg.l1tf_bits ? cfg.l1tf_bits : 46) - 12;
 
 		m2d_spte_format(&f, &cfg);
-		for (unsigned n = 0; n < 2000; n++) {
+		for (unsigned n = 0; n < 200; n++) {
 			uint64_t gfn = m2d_rng_next(&rng) >> (64 - gfn_bits);
 			uint64_t gen = m2d_rng_next(&rng);
 			unsigned access = m2d_rng_next(&rng) & M2D_SPTE_ACC_ALL;

@@ -148,6 +148,7 @@ START_TEST(test_absent)
 		ck_assert_int_eq(m2d_spte_state(&f, mmio, level), M2D_SPTE_STATE_MMIO);
 		ck_assert_ptr_null(m2d_spte_illegal(&f, f.nonpresent, level));
 		ck_assert_ptr_null(m2d_spte_illegal(&f, mmio, level));
+		ck_assert(!m2d_spte_is_frozen(&f, f.nonpresent));
 		if (!f.frozen)
 			continue;
 		ck_assert_int_eq(m2d_spte_state(&f, f.frozen, level), M2D_SPTE_STATE_FROZEN);
