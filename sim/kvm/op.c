@@ -53,8 +53,11 @@ static uint64_t preset_value(const M2dOpKey *key, const char *text, size_t len)
 {
 	g_autofree char *copy = g_strndup(text, len);
 	const char *word;
+	uint64_t rights;
 	size_t n;
 
+	if (key->type == M2D_OP_ARG_RIGHTS && m2d_op_rights(text, len, &rights))
+		return rights;
 	if (key->type != M2D_OP_ARG_ENUM)
 		return g_ascii_strtoull(copy, NULL, 0);
 	for (unsigned i = 0; (word = m2d_op_word(key, i, &n)) != NULL; i++)
@@ -63,9 +66,26 @@ static uint64_t preset_value(const M2dOpKey *key, const char *text, size_t len)
 	g_assert_not_reached();
 }
 
-bool m2d_op_key_next(M2dOpKind kind, M2dOpKeyIter *iter, M2dOpKey *key)
+bool m2d_op_rights(const char *text, size_t len, uint64_t *rights)
 {
-	const char *p = m2d_op_info[kind].keys + iter->offset;
+	static const char letters[] = "rwxug";
+
+	*rights = 0;
+	if (len == 1 && text[0] == '-')
+		return true;
+	for (size_t i = 0; i < len; i++) {
+		const char *at = strchr(letters, text[i]);
+
+		if (at == NULL || text[i] == '\0')
+			return false;
+		*rights |= UINT64_C(1) << (at - letters);
+	}
+	return len > 0;
+}
+
+bool m2d_op_keys_next(const char *keys, M2dOpKeyIter *iter, M2dOpKey *key)
+{
+	const char *p = keys + iter->offset;
 	size_t len = strcspn(p, " "), name, type;
 
 	if (len == 0)

@@ -82,8 +82,14 @@ typedef struct {
 	unsigned arg;
 } M2dOpKeyIter;
 
+/* m2d_op_keys_next: the next key of @keys, written as op.def explains; false after the last. */
+bool m2d_op_keys_next(const char *keys, M2dOpKeyIter *iter, M2dOpKey *key);
+
 /* m2d_op_key_next: the next key of operation @kind; false after the last. */
-bool m2d_op_key_next(M2dOpKind kind, M2dOpKeyIter *iter, M2dOpKey *key);
+static inline bool m2d_op_key_next(M2dOpKind kind, M2dOpKeyIter *iter, M2dOpKey *key)
+{
+	return m2d_op_keys_next(m2d_op_info[kind].keys, iter, key);
+}
 
 /* m2d_op_find: the operation called @verb in scenarios, or -1. */
 int m2d_op_find(const char *verb);
@@ -93,6 +99,9 @@ int m2d_op_find(const char *verb);
  * @len: its length
  */
 const char *m2d_op_word(const M2dOpKey *key, unsigned index, size_t *len);
+
+/* m2d_op_rights: M2D_OP_RIGHT_R ... from @len letters of "rwxug" or "-"; false if others occur. */
+bool m2d_op_rights(const char *text, size_t len, uint64_t *rights);
 
 /**
  * m2d_op_bit: entry @index of the register bits that @kind takes in keys of type bits.
