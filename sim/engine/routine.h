@@ -230,3 +230,17 @@ static inline int64_t m2d_rt_ret(const M2dRuntime *rt)
 		__attribute__((fallthrough));                                                      \
 	case __LINE__:;                                                                            \
 	} while (0)
+
+/* M2D_CALL_ANY(rt, f, number, args, size): the same for a routine that is known only at run time.
+ * @args: a frame without its header, padding cleared */
+#define M2D_CALL_ANY(rt, f, number, args, size)                                                    \
+	do {                                                                                       \
+		unsigned m2d_number_ = (number);                                                   \
+		void *m2d_callee_ = m2d_rt_push((rt), m2d_number_, (args), (size));                \
+		if ((rt)->table[m2d_number_]((rt), m2d_callee_) == M2D_STOP) {                     \
+			(f)->h.pc = __LINE__;                                                      \
+			return M2D_STOP;                                                           \
+		}                                                                                  \
+		__attribute__((fallthrough));                                                      \
+	case __LINE__:;                                                                            \
+	} while (0)

@@ -8,7 +8,10 @@
 #include <string.h>
 
 #include "sim/base/error.h"
+#include "sim/kvm/host-op.h"
 #include "sim/kvm/kvm-private.h"
+#include "sim/kvm/memory.h"
+#include "sim/kvm/zap-policy.h"
 #include "sim/vm/request.h"
 #include "sim/vm/tag.h"
 
@@ -159,6 +162,8 @@ bool m2d_kvm_start(M2dVm *vm, unsigned actor, const M2dOp *op, GError **error)
 	if (!check_op(vm, actor, op, error))
 		return false;
 	memset(&m2d_kvm(vm)->outcome[actor], 0, sizeof(M2dOpOutcome));
+	if (actor >= vm->n_vcpus)
+		return m2d_host_op_start(vm, actor, op, error);
 	vm->ev->vcpu = (uint8_t)actor;
 	if (!m2d_kvm_idle(vm, actor) && preempt_at_once(vm, actor, op))
 		return true;

@@ -28,7 +28,7 @@ M2dMemslot *m2d_gfn_to_slot(const M2dVm *vm, unsigned as, uint64_t gfn)
 	M2dMemslot *slots = vm->slots->slot[as];
 
 	for (unsigned id = 0; id < M2D_MAX_SLOTS; id++)
-		if (gfn - slots[id].base_gfn < slots[id].npages)
+		if (m2d_slot_has(&slots[id], gfn))
 			return &slots[id];
 	return NULL;
 }
@@ -67,6 +67,7 @@ static void slot_reserve(M2dVm *vm, M2dMemslot *slot, uint64_t npages)
 	}
 	VM_PUT(vm, slot->track, array_new(vm, npages, sizeof(uint16_t)));
 	VM_PUT(vm, slot->dirty, array_new(vm, (npages + 63) / 64, sizeof(uint64_t)));
+	VM_PUT(vm, slot->log, array_new(vm, (npages + 63) / 64, sizeof(uint64_t)));
 	VM_PUT(vm, slot->capacity, npages);
 }
 
@@ -82,6 +83,7 @@ static void array_clear(M2dVm *vm, uint64_t offset, uint64_t bytes)
 void m2d_slot_clear_dirty(M2dVm *vm, M2dMemslot *slot)
 {
 	array_clear(vm, slot->dirty, (slot->npages + 63) / 64 * sizeof(uint64_t));
+	array_clear(vm, slot->log, (slot->npages + 63) / 64 * sizeof(uint64_t));
 }
 
 uint32_t *m2d_slot_rmap(const M2dVm *vm, const M2dMemslot *slot, uint64_t gfn, unsigned level)
@@ -133,11 +135,22 @@ bool m2d_slot_dirty(const M2dVm *vm, const M2dMemslot *slot, uint64_t gfn)
 
 uint64_t m2d_slot_dirty_word(M2dVm *vm, M2dMemslot *slot, uint64_t word, bool clear)
 {
-	uint64_t *p = &dirty_words(vm, slot)[word], bits = *p;
+	return clear ? m2d_slot_dirty_take(vm, slot, word, UINT64_MAX)
+		     : dirty_words(vm, slot)[word];
+}
 
-	if (clear && bits != 0)
-		VM_PUT(vm, *p, 0);
+uint64_t m2d_slot_dirty_take(M2dVm *vm, M2dMemslot *slot, uint64_t word, uint64_t mask)
+{
+	uint64_t *p = &dirty_words(vm, slot)[word], bits = *p & mask;
+
+	if (bits != 0)
+		VM_PUT(vm, *p, *p & ~bits);
 	return bits;
+}
+
+uint64_t *m2d_slot_log_word(const M2dVm *vm, const M2dMemslot *slot, uint64_t word)
+{
+	return (uint64_t *)m2d_arena_at(vm->arena, slot->log) + word;
 }
 
 /* --- coming and going ------------------------------------------------------------------------- */
@@ -220,7 +233,8 @@ bool m2d_slot_install(M2dVm *vm, unsigned as, unsigned id, uint64_t gfn, uint64_
 	return true;
 }
 
-void m2d_slot_remove(M2dVm *vm, M2dMemslot *slot)
+/* What is known of pages, and is worth nothing once the slot is elsewhere. */
+static void clear_arch(M2dVm *vm, M2dMemslot *slot)
 {
 	for (unsigned level = 1; level <= 3; level++) {
 		uint64_t bytes = level_pages(slot, level) * sizeof(uint32_t);
@@ -230,11 +244,24 @@ void m2d_slot_remove(M2dVm *vm, M2dMemslot *slot)
 			array_clear(vm, slot->lpage[level - 1], bytes);
 	}
 	array_clear(vm, slot->track, slot->npages * sizeof(uint16_t));
+}
+
+void m2d_slot_remove(M2dVm *vm, M2dMemslot *slot)
+{
+	clear_arch(vm, slot);
 	m2d_slot_clear_dirty(vm, slot);
 	VM_PUT(vm, slot->base_gfn, 0);
 	VM_PUT(vm, slot->npages, 0);
 	VM_PUT(vm, slot->hva, 0);
 	VM_PUT(vm, slot->flags, 0);
+	m2d_slot_changed(vm, slot);
+}
+
+void m2d_slot_move(M2dVm *vm, M2dMemslot *slot, uint64_t gfn)
+{
+	clear_arch(vm, slot);
+	VM_PUT(vm, slot->base_gfn, gfn);
+	lpage_init(vm, slot);
 	m2d_slot_changed(vm, slot);
 }
 

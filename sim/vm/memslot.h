@@ -27,6 +27,7 @@ typedef struct {
 	uint16_t pad;
 	/* Arrays in the arena, one element a page of that level; see m2d_slot_rmap(). */
 	uint64_t rmap[3], lpage[3], track, dirty;
+	uint64_t log;      /* what userspace was told last, see m2d_slot_log_word() */
 	uint64_t capacity; /* pages that the arrays have room for */
 } M2dMemslot;
 
@@ -45,6 +46,13 @@ static inline M2dMemslot *m2d_slot(const M2dVm *vm, unsigned as, unsigned id)
 
 /* m2d_gfn_to_slot: the slot that holds @gfn, INVALID ones included; NULL: none (MMIO). */
 M2dMemslot *m2d_gfn_to_slot(const M2dVm *vm, unsigned as, uint64_t gfn);
+
+/* m2d_slot_has: whether @gfn lies in the slot as it is now. Who kept a slot over a point, as a
+ * fault does, and was not waited for, may find it gone or moved. */
+static inline bool m2d_slot_has(const M2dMemslot *slot, uint64_t gfn)
+{
+	return gfn - slot->base_gfn < slot->npages;
+}
 
 static inline bool m2d_slot_visible(const M2dMemslot *slot)
 {
@@ -82,6 +90,10 @@ void m2d_slot_mark_dirty(M2dVm *vm, M2dMemslot *slot, uint64_t gfn);
 bool m2d_slot_dirty(const M2dVm *vm, const M2dMemslot *slot, uint64_t gfn);
 /* m2d_slot_dirty_word: the 64 bits from gfn base + 64 * @word; @clear: and clear them. */
 uint64_t m2d_slot_dirty_word(M2dVm *vm, M2dMemslot *slot, uint64_t word, bool clear);
+/* m2d_slot_dirty_take: clear the bits @mask of a word; returns those that were set. */
+uint64_t m2d_slot_dirty_take(M2dVm *vm, M2dMemslot *slot, uint64_t word, uint64_t mask);
+/* m2d_slot_log_word: a word of what the last KVM_GET_DIRTY_LOG returned to userspace. */
+uint64_t *m2d_slot_log_word(const M2dVm *vm, const M2dMemslot *slot, uint64_t word);
 /* m2d_slot_clear_dirty: forget all of the bitmap, as when logging ends. */
 void m2d_slot_clear_dirty(M2dVm *vm, M2dMemslot *slot);
 
@@ -100,6 +112,8 @@ bool m2d_slot_install(M2dVm *vm, unsigned as, unsigned id, uint64_t gfn, uint64_
 		      uint64_t hva, uint32_t flags, GError **error);
 /* m2d_slot_remove: the slot is gone; its arrays are kept for the next one of that number. */
 void m2d_slot_remove(M2dVm *vm, M2dMemslot *slot);
+/* m2d_slot_move: the slot begins at @gfn from now on, with fresh arrays except the dirty bitmap. */
+void m2d_slot_move(M2dVm *vm, M2dMemslot *slot, uint64_t gfn);
 /* m2d_slot_changed: say in an event what the slot is now. */
 void m2d_slot_changed(M2dVm *vm, const M2dMemslot *slot);
 
