@@ -168,7 +168,7 @@ M2D_ROUTINE(m2d_host_release)
 	M2dVm *vm = m2d_rt_vm(rt);
 
 	M2D_BEGIN(rt, f);
-	M2D_CALL(rt, f, m2d_mmu_zap_all, .flush = 0);
+	M2D_CALL(rt, f, m2d_mmu_zap_all);
 	for (unsigned i = 0; i < M2D_N_AS * M2D_MAX_SLOTS; i++) {
 		const M2dMemslot *s = m2d_slot(vm, i / M2D_MAX_SLOTS, i % M2D_MAX_SLOTS);
 

@@ -106,7 +106,7 @@ M2D_ROUTINE(m2d_memslots_sync)
 		VM_PUT(vm, vm->s->srcu_old, 0);
 	f->generation = (vm->slots->generation[f->as] & ~M2D_GEN_UPDATE_IN_PROGRESS) + M2D_N_AS;
 	if (mmio_generation_wrapped(vm, f->generation) && M2D_OWES(vm, ZAP_MMIO_WRAP))
-		M2D_CALL(rt, f, m2d_mmu_zap_all_fast, .batch = 0);
+		M2D_CALL(rt, f, m2d_mmu_zap_all_fast);
 	VM_PUT(vm, vm->slots->generation[f->as], f->generation);
 	M2D_END(rt, f);
 }

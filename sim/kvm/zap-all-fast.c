@@ -11,6 +11,6 @@ M2D_ROUTINE(m2d_zap_policy_all_fast)
 	m2d_zap_policy_frame *f = frame;
 
 	M2D_BEGIN(rt, f);
-	M2D_CALL(rt, f, m2d_mmu_zap_all_fast, .batch = 0);
+	M2D_CALL(rt, f, m2d_mmu_zap_all_fast);
 	M2D_END(rt, f);
 }
