@@ -279,6 +279,7 @@ static bool result_fits(const M2dScnStep *step, M2dScnResultKind kind)
 	case M2D_SCN_RESULT_FIXED:
 	case M2D_SCN_RESULT_SPURIOUS:
 		return is_access(step->op.kind);
+	case M2D_SCN_RESULT_GP:
 	case M2D_SCN_RESULT_EMULATED:
 	case M2D_SCN_RESULT_RETRY:
 		return step->actor.kind == M2D_SCN_ACTOR_VCPU;
