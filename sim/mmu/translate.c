@@ -144,6 +144,7 @@ static M2dOutcomeKind walk_and_fill(M2dMmu *mmu, uint64_t va, M2dAccKind kind, b
 	out->refs += mmu->log.n;
 	out->served_by = M2D_FROM_WALK;
 	if (st == M2D_WALK_FAULT) {
+		m2d_tlb_walk_begins(&mmu->tlb); /* and this one is over */
 		drop_for_fault(mmu, va, out);
 		return out->kind;
 	}

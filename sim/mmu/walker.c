@@ -37,6 +37,7 @@ bool m2d_walker_read_pdpte(M2dMmu *mmu, uint64_t gpa, uint64_t *value, M2dOutcom
 		out->qualification &= ~(M2D_EPTQ_GLA | M2D_EPTQ_FINAL | M2D_EPTQ_WRITE);
 		return false;
 	}
+	m2d_tlb_walk_begins(&mmu->tlb); /* no linear address: nothing is made of this one */
 	*value = m2d_mmu_read_entry(mmu, hit.hpa, 3);
 	return true;
 }

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From table entries to items: what a store makes stale, and what an item stems from. */
+#include "sim/check/store-private.h"
+
+#include <string.h>
+
+/* The aligned words around a store, before and after it. */
+static void store_words(const M2dWrite *w, uint64_t *old, uint64_t *new)
+{
+	unsigned shift = (unsigned)(w->pa.v & 7) * 8;
+	uint64_t mask = w->size == 8 ? UINT64_MAX : m2d_low_mask(8 * w->size) << shift;
+
+	*new = m2d_space_read64(w->space, M2D_HPA(w->pa.v & ~UINT64_C(7)));
+	*old = (*new & ~mask) | (w->old_value << shift & mask);
+}
+
+/* Note the loss; the first one is the one to tell of. */
+static void mark(M2dItems *items, M2dItemId id, unsigned guest, unsigned host, const M2dMoment *why)
+{
+	M2dItem *it = m2d_item(items, id);
+
+	if (it->guest == 0 && it->host == 0) {
+		m2d_item_story(items, id)->write = *why;
+		M2D_PUT(items->arena, items->s->n_marked, items->s->n_marked + 1);
+	}
+	M2D_PUT(items->arena, it->guest, it->guest | guest);
+	M2D_PUT(items->arena, it->host, it->host | host);
+}
+
+void m2d_items_wrote(M2dItems *items, const M2dWrite *w)
+{
+	uint64_t base = w->pa.v & ~UINT64_C(7), old, new;
+	uint32_t node = items->s->bucket[m2d_items_bucket(base)];
+
+	if (node == 0)
+		return;
+	store_words(w, &old, &new);
+	for (const M2dNode *n; node != 0; node = n->hash_next) {
+		unsigned entry, shift = 0, stale;
+		uint64_t hpa, o = old, v = new;
+		M2dMoment why;
+
+		n = m2d_node(items, node);
+		hpa = n->key & M2D_NODE_HPA;
+		if ((hpa ^ base) >> 3 != 0 || (n->key & M2D_NODE_TABLE))
+			continue;
+		entry = (unsigned)(n->key >> M2D_NODE_SHIFT);
+		if (entry & M2D_ENTRY_4BYTE) {
+			shift = (unsigned)(hpa & 4) * 8;
+			o = (uint32_t)(old >> shift);
+			v = (uint32_t)(new >> shift);
+		}
+		stale = m2d_danger(o, v, entry);
+		if (stale == 0)
+			continue;
+		why = m2d_items_moment(items);
+		why.a[0] = hpa;
+		why.a[1] = o;
+		why.a[2] = v;
+		if (entry & M2D_ENTRY_HOST)
+			mark(items, n->item, 0, stale, &why);
+		else
+			mark(items, n->item, stale, 0, &why);
+	}
+}
+
+void m2d_items_mark_guest(M2dItems *items, uint64_t hpa, unsigned stale, const M2dMoment *why)
+{
+	uint32_t node = items->s->bucket[m2d_items_bucket(hpa)];
+
+	for (const M2dNode *n; node != 0; node = n->hash_next) {
+		n = m2d_node(items, node);
+		if ((n->key & M2D_NODE_HPA) == hpa && !(n->key & M2D_NODE_TABLE))
+			mark(items, n->item, stale, 0, why);
+	}
+}
+
+/* OR over an item and all it derives from. */
+static unsigned stale_of(const M2dItems *items, M2dItemId id, bool host)
+{
+	const M2dItem *it = m2d_item(items, id);
+	unsigned stale = host ? it->host : it->guest;
+
+	for (uint32_t node = it->nodes; node != 0;) {
+		const M2dNode *n = m2d_node(items, node);
+
+		if (n->key & M2D_NODE_PARENT)
+			stale |= stale_of(items, (M2dItemId)n->key, host);
+		node = n->next;
+	}
+	return stale;
+}
+
+unsigned m2d_item_stale_guest(const M2dItems *items, M2dItemId id)
+{
+	return stale_of(items, id, false);
+}
+
+unsigned m2d_item_stale_host(const M2dItems *items, M2dItemId id)
+{
+	return stale_of(items, id, true);
+}
+
+const M2dItemStory *m2d_item_write_story(M2dItems *items, M2dItemId id)
+{
+	const M2dItem *it = m2d_item(items, id);
+
+	if (it->guest != 0 || it->host != 0)
+		return m2d_item_story(items, id);
+	for (uint32_t node = it->nodes; node != 0;) {
+		const M2dNode *n = m2d_node(items, node);
+
+		if (n->key & M2D_NODE_PARENT) {
+			const M2dItemStory *s = m2d_item_write_story(items, (M2dItemId)n->key);
+
+			if (s != NULL)
+				return s;
+		}
+		node = n->next;
+	}
+	return NULL;
+}
+
+bool m2d_item_stems_from(const M2dItems *items, M2dItemId id, uint64_t pfn)
+{
+	for (uint32_t node = m2d_item(items, id)->nodes; node != 0;) {
+		const M2dNode *n = m2d_node(items, node);
+
+		if (n->key & M2D_NODE_PARENT) {
+			if (m2d_item_stems_from(items, (M2dItemId)n->key, pfn))
+				return true;
+		} else if ((n->key & M2D_NODE_HPA) >> M2D_PAGE_SHIFT == pfn) {
+			return true;
+		}
+		node = n->next;
+	}
+	return false;
+}
+
+bool m2d_items_use_frame(const M2dItems *items, uint64_t pfn)
+{
+	for (uint64_t i = 0; i < 512; i++) {
+		uint64_t hpa = (pfn << M2D_PAGE_SHIFT) + 8 * i;
+		uint32_t node = items->s->bucket[m2d_items_bucket(hpa)];
+
+		for (const M2dNode *n; node != 0; node = n->hash_next) {
+			n = m2d_node(items, node);
+			if ((n->key & M2D_NODE_HPA & ~UINT64_C(7)) == hpa)
+				return true;
+		}
+	}
+	return false;
+}
+
+uint64_t m2d_item_leaf_entry(const M2dItems *items, M2dItemId id)
+{
+	for (uint32_t node = m2d_item(items, id)->nodes; node != 0;) {
+		const M2dNode *n = m2d_node(items, node);
+		uint64_t want = (uint64_t)(M2D_ENTRY_HOST | M2D_ENTRY_LEAF) << M2D_NODE_SHIFT;
+
+		if (!(n->key & M2D_NODE_PARENT) && (n->key & want) == want)
+			return n->key & M2D_NODE_HPA;
+		node = n->next;
+	}
+	return 0;
+}

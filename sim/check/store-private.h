@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shared by store.c, index.c and watch.c only. */
+#pragma once
+
+#include "sim/check/store.h"
+#include "sim/mem/put.h"
+
+/* An entry or a parent of an item. Address of the entry in key bits 51:0, M2D_ENTRY_* above. */
+typedef struct {
+	uint64_t key;
+	uint32_t item;
+	uint32_t next; /* of the same item */
+	uint32_t hash_next, hash_prev;
+} M2dNode;
+
+#define M2D_NODE_HPA    M2D_BITS(51, 0)
+#define M2D_NODE_SHIFT  52
+#define M2D_NODE_TABLE  M2D_BIT(62) /* no entry: the table that an upper-level item leads to */
+#define M2D_NODE_PARENT M2D_BIT(63) /* key is the number of an item */
+
+#define M2D_POOL_CHUNK  1024u
+#define M2D_POOL_CHUNKS 4096u
+
+/* Numbers of equal objects, in the arena. */
+typedef struct {
+	uint64_t chunk[M2D_POOL_CHUNKS]; /* offsets */
+	uint32_t n;                      /* numbers ever used; 0 never is */
+	uint32_t free;                   /* first free one, linked by its first word */
+	uint32_t size, pad;
+} M2dPool;
+
+#define M2D_ITEM_BUCKETS (1u << 14)
+
+typedef struct {
+	M2dPool items, nodes;
+	uint32_t bucket[M2D_ITEM_BUCKETS]; /* first node */
+	uint32_t first[M2D_MAX_WATCHED];   /* item cached by the processor */
+	uint32_t n_due;
+	uint32_t n_marked; /* items with marks of their own */
+} M2dItemsState;
+
+/* What a walk has read and not yet put in an item. */
+#define M2D_MAX_HELD 72
+
+typedef struct {
+	uint64_t key[M2D_MAX_HELD];
+	uint8_t level[M2D_MAX_HELD];
+	M2dItemId parent[M2D_MAX_HELD]; /* references held */
+	unsigned n, n_parents;
+} M2dHeld;
+
+typedef struct {
+	M2dItems *items;
+	M2dVcpu *vcpu;
+	M2dMmu *mmu;
+	unsigned id;
+	M2dTlbWatch watch;
+	uint32_t *slot[M2D_N_ARRAYS]; /* item by slot; in the arena */
+	/* The walk under way. */
+	uint32_t cursor; /* first fetch of the log not looked at */
+	bool hosts;      /* first-dimension entries are the hypervisor's */
+	M2dHeld guest, nested;
+} M2dItemCpu;
+
+struct _M2dItems {
+	M2dArena *arena;
+	const M2dEvents *events;
+	M2dItemsState *s;
+	bool host_tables;
+	unsigned n_cpus;
+	M2dItemCpu cpu[M2D_MAX_WATCHED];
+	M2dItemStory *story; /* by item */
+	uint32_t n_story;
+	void (*born)(M2dItemId, void *);
+	void *born_data;
+};
+
+void *m2d_pool_at(const M2dArena *arena, const M2dPool *pool, uint32_t id);
+uint32_t m2d_pool_take(M2dArena *arena, M2dPool *pool);
+void m2d_pool_give(M2dArena *arena, M2dPool *pool, uint32_t id);
+
+/* m2d_items_make: an item of @held for @slot of @array. */
+M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2dHeld *held,
+			 unsigned n_keys);
+void m2d_items_hold(M2dItems *items, M2dItemId id);
+void m2d_items_release(M2dItems *items, M2dItemId id);
+/* m2d_items_place: @slot holds @id now, or nothing (0). */
+void m2d_items_place(M2dItemCpu *c, unsigned array, uint32_t slot, M2dItemId id);
+void m2d_items_watch_init(M2dItemCpu *c);
+
+static inline uint32_t m2d_items_bucket(uint64_t hpa)
+{
+	return (uint32_t)((hpa >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 50);
+}
+
+static inline M2dNode *m2d_node(const M2dItems *items, uint32_t id)
+{
+	return m2d_pool_at(items->arena, &items->s->nodes, id);
+}

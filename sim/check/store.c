@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sim/check/store-private.h"
+
+#include <string.h>
+
+#define PUT(items, lvalue, value) M2D_PUT((items)->arena, lvalue, value)
+
+/* --- numbers ---------------------------------------------------------------------------------- */
+
+void *m2d_pool_at(const M2dArena *arena, const M2dPool *pool, uint32_t id)
+{
+	uint8_t *chunk = m2d_arena_at(arena, pool->chunk[id / M2D_POOL_CHUNK]);
+
+	return chunk + (size_t)(id % M2D_POOL_CHUNK) * pool->size;
+}
+
+uint32_t m2d_pool_take(M2dArena *arena, M2dPool *pool)
+{
+	uint32_t id = pool->free;
+
+	if (id != 0) {
+		uint32_t *link = m2d_pool_at(arena, pool, id);
+
+		m2d_set32(arena, &pool->free, *link);
+		m2d_set32(arena, link, 0);
+		return id;
+	}
+	id = MAX(pool->n, 1);
+	if (id % M2D_POOL_CHUNK == 0 || pool->n == 0) {
+		void *chunk = m2d_arena_alloc(arena, (uint64_t)M2D_POOL_CHUNK * pool->size, 64);
+
+		g_assert(id / M2D_POOL_CHUNK < M2D_POOL_CHUNKS);
+		m2d_set64(arena, &pool->chunk[id / M2D_POOL_CHUNK], m2d_arena_offset(arena, chunk));
+	}
+	m2d_set32(arena, &pool->n, id + 1);
+	return id;
+}
+
+void m2d_pool_give(M2dArena *arena, M2dPool *pool, uint32_t id)
+{
+	uint64_t *words = m2d_pool_at(arena, pool, id);
+
+	for (uint32_t i = 0; i < pool->size / 8; i++)
+		m2d_set64(arena, &words[i], 0);
+	m2d_set32(arena, (uint32_t *)words, pool->free);
+	m2d_set32(arena, &pool->free, id);
+}
+
+/* --- life of the store ------------------------------------------------------------------------ */
+
+M2dItems *m2d_items_new(M2dArena *arena, const M2dEvents *events)
+{
+	M2dItems *items = g_new0(M2dItems, 1);
+
+	items->arena = arena;
+	items->events = events;
+	items->s = m2d_arena_alloc(arena, sizeof(M2dItemsState), 64);
+	PUT(items, items->s->items.size, sizeof(M2dItem));
+	PUT(items, items->s->nodes.size, sizeof(M2dNode));
+	return items;
+}
+
+void m2d_items_free(M2dItems *items)
+{
+	if (items == NULL)
+		return;
+	for (unsigned i = 0; i < items->n_cpus; i++)
+		items->cpu[i].mmu->tlb.watch = NULL;
+	g_free(items->story);
+	g_free(items);
+}
+
+unsigned m2d_items_watch(M2dItems *items, M2dVcpu *vcpu)
+{
+	M2dItemCpu *c = &items->cpu[items->n_cpus];
+
+	g_assert(items->n_cpus < M2D_MAX_WATCHED);
+	c->items = items;
+	c->vcpu = vcpu;
+	c->mmu = m2d_vcpu_mmu(vcpu);
+	c->id = items->n_cpus++;
+	m2d_items_watch_init(c);
+	return c->id;
+}
+
+void m2d_items_host_tables(M2dItems *items, bool yes)
+{
+	items->host_tables = yes;
+}
+
+void m2d_items_on_born(M2dItems *items, void (*fn)(M2dItemId, void *), void *data)
+{
+	items->born = fn;
+	items->born_data = data;
+}
+
+M2dMoment m2d_items_moment(const M2dItems *items)
+{
+	const M2dEvents *ev = items->events;
+	M2dMoment m = {.type = M2D_N_EVENTS, .actor = M2D_NO_ACTOR, .vcpu = M2D_NO_ACTOR};
+
+	if (ev != NULL) {
+		m.time = ev->time;
+		m.step = ev->step;
+		m.actor = ev->actor;
+		m.vcpu = ev->vcpu;
+	}
+	return m;
+}
+
+/* --- items ------------------------------------------------------------------------------------ */
+
+M2dItem *m2d_item(const M2dItems *items, M2dItemId id)
+{
+	return m2d_pool_at(items->arena, &items->s->items, id);
+}
+
+M2dItemStory *m2d_item_story(M2dItems *items, M2dItemId id)
+{
+	if (id >= items->n_story) {
+		uint32_t n = MAX(id + 1, 2 * items->n_story);
+
+		items->story = g_renew(M2dItemStory, items->story, n);
+		memset(items->story + items->n_story, 0,
+		       (n - items->n_story) * sizeof(M2dItemStory));
+		items->n_story = n;
+	}
+	return &items->story[id];
+}
+
+static void link_item(M2dItems *items, M2dItemId id)
+{
+	M2dItem *it = m2d_item(items, id);
+	uint32_t *first = &items->s->first[it->cpu];
+
+	if (*first != 0)
+		PUT(items, m2d_item(items, *first)->prev, id);
+	PUT(items, it->next, *first);
+	PUT(items, *first, id);
+}
+
+static void unlink_item(M2dItems *items, M2dItemId id)
+{
+	M2dItem *it = m2d_item(items, id);
+
+	if (it->prev != 0)
+		PUT(items, m2d_item(items, it->prev)->next, it->next);
+	else
+		PUT(items, items->s->first[it->cpu], it->next);
+	if (it->next != 0)
+		PUT(items, m2d_item(items, it->next)->prev, it->prev);
+	PUT(items, it->next, 0);
+	PUT(items, it->prev, 0);
+	m2d_item_set_due(items, id, 0, NULL);
+}
+
+static void free_node(M2dItems *items, uint32_t id)
+{
+	M2dNode *n = m2d_node(items, id);
+
+	if (!(n->key & M2D_NODE_PARENT)) {
+		if (n->hash_prev != 0)
+			PUT(items, m2d_node(items, n->hash_prev)->hash_next, n->hash_next);
+		else
+			PUT(items, items->s->bucket[m2d_items_bucket(n->key & M2D_NODE_HPA)],
+			    n->hash_next);
+		if (n->hash_next != 0)
+			PUT(items, m2d_node(items, n->hash_next)->hash_prev, n->hash_prev);
+	}
+	m2d_pool_give(items->arena, &items->s->nodes, id);
+}
+
+void m2d_items_hold(M2dItems *items, M2dItemId id)
+{
+	M2dItem *it = m2d_item(items, id);
+
+	PUT(items, it->refs, it->refs + 1);
+}
+
+void m2d_items_release(M2dItems *items, M2dItemId id)
+{
+	M2dItem *it = m2d_item(items, id);
+	uint32_t node = it->nodes;
+
+	g_assert(it->refs > 0);
+	PUT(items, it->refs, it->refs - 1);
+	if (it->refs != 0)
+		return;
+	if (it->guest != 0 || it->host != 0)
+		PUT(items, items->s->n_marked, items->s->n_marked - 1);
+	while (node != 0) {
+		M2dNode n = *m2d_node(items, node);
+
+		free_node(items, node);
+		if (n.key & M2D_NODE_PARENT)
+			m2d_items_release(items, (M2dItemId)n.key);
+		node = n.next;
+	}
+	m2d_pool_give(items->arena, &items->s->items, id);
+}
+
+void m2d_items_place(M2dItemCpu *c, unsigned array, uint32_t slot, M2dItemId id)
+{
+	M2dItems *items = c->items;
+	M2dItemId old = c->slot[array][slot];
+
+	if (id != 0) {
+		M2dItem *it = m2d_item(items, id);
+
+		PUT(items, it->slots, it->slots + 1);
+		if (it->slots == 1)
+			link_item(items, id);
+		m2d_items_hold(items, id);
+	}
+	PUT(items, c->slot[array][slot], id);
+	if (old != 0) {
+		M2dItem *it = m2d_item(items, old);
+
+		PUT(items, it->slots, it->slots - 1);
+		if (it->slots == 0)
+			unlink_item(items, old);
+		m2d_items_release(items, old);
+	}
+}
+
+static void add_node(M2dItems *items, M2dItemId id, uint64_t key)
+{
+	uint32_t node = m2d_pool_take(items->arena, &items->s->nodes);
+	M2dNode *n = m2d_node(items, node);
+	M2dItem *it = m2d_item(items, id);
+
+	PUT(items, n->key, key);
+	PUT(items, n->item, id);
+	PUT(items, n->next, it->nodes);
+	PUT(items, it->nodes, node);
+	if (!(key & M2D_NODE_PARENT)) {
+		uint32_t *head = &items->s->bucket[m2d_items_bucket(key & M2D_NODE_HPA)];
+
+		PUT(items, n->hash_next, *head);
+		if (*head != 0)
+			PUT(items, m2d_node(items, *head)->hash_prev, node);
+		PUT(items, *head, node);
+	}
+}
+
+M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2dHeld *held,
+			 unsigned n_keys)
+{
+	M2dItems *items = c->items;
+	const M2dArray *a = &c->mmu->tlb.array[array];
+	M2dItemId id = m2d_pool_take(items->arena, &items->s->items);
+	M2dItem *it = m2d_item(items, id);
+	M2dItemStory *story;
+
+	PUT(items, it->tag, a->tag[slot]);
+	PUT(items, it->data, a->data[slot]);
+	PUT(items, it->gfn, M2D_NO_GFN);
+	PUT(items, it->cpu, c->id);
+	PUT(items, it->array, array);
+	PUT(items, it->owner, M2D_NO_ACTOR);
+	for (unsigned i = 0; i < held->n_parents; i++) {
+		add_node(items, id, M2D_NODE_PARENT | held->parent[i]);
+		m2d_items_hold(items, held->parent[i]);
+	}
+	for (unsigned i = 0; i < n_keys; i++)
+		add_node(items, id, held->key[i]);
+	if (m2d_item_is_upper(items, id))
+		add_node(items, id, M2D_NODE_TABLE | (it->data & M2D_ITEM_FRAME));
+	m2d_items_place(c, array, slot, id);
+	story = m2d_item_story(items, id);
+	*story = (M2dItemStory){.birth = m2d_items_moment(items)};
+	return id;
+}
+
+void m2d_item_set_due(M2dItems *items, M2dItemId id, unsigned due, const M2dMoment *promise)
+{
+	M2dItem *it = m2d_item(items, id);
+	uint8_t new = due != 0 ? (uint8_t)(it->due | due) : 0;
+
+	if (new == it->due)
+		return;
+	if ((new != 0) != (it->due != 0))
+		PUT(items, items->s->n_due, items->s->n_due + (new != 0 ? 1 : UINT32_MAX));
+	PUT(items, it->due, new);
+	if (promise != NULL)
+		m2d_item_story(items, id)->promise = *promise;
+}
+
+/* --- looking ---------------------------------------------------------------------------------- */
+
+uint32_t m2d_items_marked(const M2dItems *items)
+{
+	return items->s->n_marked;
+}
+
+uint32_t m2d_items_due(const M2dItems *items)
+{
+	return items->s->n_due;
+}
+
+unsigned m2d_items_n_cpus(const M2dItems *items)
+{
+	return items->n_cpus;
+}
+
+M2dMmu *m2d_items_mmu(const M2dItems *items, unsigned cpu)
+{
+	return items->cpu[cpu].mmu;
+}
+
+M2dItemId m2d_items_first(const M2dItems *items, unsigned cpu)
+{
+	return items->s->first[cpu];
+}
+
+M2dItemId m2d_items_at(const M2dItems *items, unsigned cpu, unsigned array, uint32_t slot)
+{
+	unsigned a = items->cpu[cpu].mmu->tlb.alias[array];
+
+	return items->cpu[cpu].slot[a][slot];
+}
+
+const M2dCtx *m2d_item_ctx(const M2dItems *items, M2dItemId id)
+{
+	const M2dItem *it = m2d_item(items, id);
+
+	return &items->cpu[it->cpu].mmu->tlb.ctx.ctx[m2d_tag_ctx(it->tag)];
+}
+
+bool m2d_item_is_upper(const M2dItems *items, M2dItemId id)
+{
+	const M2dItem *it = m2d_item(items, id);
+
+	return (it->array >= M2D_ARR_PSC_PDE && it->array <= M2D_ARR_NPSC_PML5) ||
+	       (it->array == M2D_ARR_L2 && m2d_tag_class(it->tag) == M2D_CLASS_PDE);
+}
+
+unsigned m2d_item_shift(const M2dItems *items, M2dItemId id)
+{
+	const M2dItem *it = m2d_item(items, id);
+
+	if (m2d_item_is_upper(items, id))
+		return (unsigned)((it->data & M2D_PSC_SHIFT) >> M2D_PSC_SHIFT_SHIFT);
+	return m2d_size_shift(m2d_item_esize(it->data));
+}
