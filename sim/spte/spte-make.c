@@ -21,8 +21,8 @@ uint64_t m2d_spte_make_leaf(const M2dSpteFormat *f, const M2dSpteLeaf *in)
 	else if (in->ad == M2D_SPTE_AD_WRPROT_ONLY)
 		v |= f->ad_wrprot;
 	ad_bits = in->ad != M2D_SPTE_AD_DISABLED || f->layout >= M2D_SPTE_6_13;
-	if (ad_bits && !in->prefetch)
-		v |= f->accessed;
+	if (ad_bits)
+		v |= f->accessed; /* a prefetch loses it again below */
 	if (in->level > 1) {
 		v |= M2D_SPTE_PS;
 		if (in->nx_huge)
