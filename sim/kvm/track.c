@@ -60,10 +60,8 @@ M2D_ROUTINE(m2d_set_nr_mmu_pages)
 		M2D_RETURN(rt, f, -EINVAL);
 	M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_SLOTS);
 	M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_MMU);
-	if (m2d_shadow_used_pages(vm) > f->n && m2d_mmu_prepare_shrink(vm, f->n))
+	if (m2d_mmu_prepare_shrink(vm, f->n))
 		M2D_CALL(rt, f, m2d_mmu_commit_zap);
-	/* Roots in use stay, so that the goal may be out of reach. */
-	VM_PUT(vm, vm->s->n_max_mmu_pages, MAX(f->n, m2d_shadow_used_pages(vm)));
 	m2d_unlock(vm, M2D_LOCK_MMU);
 	m2d_unlock(vm, M2D_LOCK_SLOTS);
 	M2D_RETURN(rt, f, 0);

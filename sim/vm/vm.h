@@ -174,8 +174,6 @@ typedef struct {
 	uint64_t mmu_invalidate_start, mmu_invalidate_end;
 	uint32_t mmu_invalidate_in_progress;
 	uint32_t mmu_valid_gen;
-	uint32_t n_max_mmu_pages; /* limit of shadow pages in force; 0: none */
-	uint32_t pad3;
 	/* AMD: per pCPU. */
 	uint32_t next_asid[M2D_MAX_KVM_VCPUS];
 	uint64_t asid_generation[M2D_MAX_KVM_VCPUS];
