@@ -49,9 +49,9 @@ static void make_format(M2dVm *vm)
 		.layout = (M2dSpteLayout)vm->cfg.knobs.spte_layout,
 		.maxphyaddr = (uint8_t)vm->machine->maxphyaddr,
 		.ad = vm->cfg.ept_ad || m2d_vm_amd(vm) || !vm->cfg.tdp,
-		.exec_only = true,
 	};
 
+	c.exec_only = c.kind == M2D_SPTE_EPT;
 	m2d_spte_format(&vm->fmt, &c);
 }
 
