@@ -15,6 +15,11 @@
 #include "sim/vm/request.h"
 #include "sim/vm/tag.h"
 
+/* Some are known only to the layer that they belong to. */
+#define ROUTINE(name) M2D_ROUTINE(name);
+#include "sim/vm/routines.def"
+#undef ROUTINE
+
 static const M2dRoutineFn routines[M2D_N_ROUTINES] = {
 	NULL,
 #define ROUTINE(name) name,

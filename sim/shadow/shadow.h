@@ -5,7 +5,7 @@
  * run loop, memslots, notifiers and the checker see of it.
  *
  * Routines (M2D_ROUTINE) stop at points; plain functions are atomic and want mmu_lock held where
- * they say so. Routine numbers M2D_R_* are declared in sim/shadow/routines.def.
+ * they say so. Routine numbers M2D_R_* are declared in sim/vm/routines.def.
  */
 #pragma once
 
@@ -54,6 +54,18 @@ static inline unsigned m2d_role_as(uint32_t role)
 	return role >> M2D_ROLE_SMM_SHIFT != 0;
 }
 
+/* Bits of ext_role. */
+#define M2D_EXT_VALID    M2D_BIT(0)
+#define M2D_EXT_CR4_PSE  M2D_BIT(2)
+#define M2D_EXT_CR4_PKE  M2D_BIT(3)
+#define M2D_EXT_CR4_SMAP M2D_BIT(4)
+#define M2D_EXT_CR4_SMEP M2D_BIT(5)
+#define M2D_EXT_CR4_LA57 M2D_BIT(6)
+#define M2D_EXT_EFER_LMA M2D_BIT(7)
+
+/* M2dRootInfo.sp of a guest whose pgd is not in memory: an empty table, every access faults. */
+#define M2D_ROOT_DUMMY 0xfffffffeu
+
 /* --- shadow pages, for those who look ----------------------------------------------------------
  */
 
@@ -70,7 +82,7 @@ typedef struct {
 	uint8_t unsync;
 	uint8_t valid_gen; /* mmu_valid_gen at creation */
 	uint8_t write_flooding;
-	uint8_t on_list;  /* 0: on none, 1: active, 2: zapped, memory not freed yet */
+	uint8_t on_list;  /* 0: on none, 1: active, 2, 3: zapped, memory not freed yet */
 	uint16_t nonzero; /* SPTEs that differ from the non-present value */
 	uint64_t unsync_child[8];
 	/* Indirect pages: what each SPTE shadows, gfn << 12 | access; arena offset of 512 words, 0:
@@ -216,33 +228,25 @@ typedef struct {
 	uint32_t vcpu;
 	uint32_t error_code;
 	uint64_t address;
-	/* Locals. */
-	uint64_t gfn, pfn, seq, hva;
-	uint64_t table_gfn;
-	uint64_t gpte;
-	M2dSptep sptep;
-	M2dSpIndex sp;
 	int32_t ret;
-	uint16_t goal_level, level;
-	uint32_t access;
-	uint8_t write, exec, user, rsvd;
-	uint8_t map_writable, write_fault_to_spt, present, flush;
-	uint32_t slot; /* 1 + as * M2D_MAX_SLOTS + id; 0: none */
 	uint32_t pad;
 } m2d_mmu_page_fault_frame;
 M2D_ROUTINE(m2d_mmu_page_fault);
 
-/* What the last fault or software walk of a vCPU found. In the arena; cleared when the fault ends.
- */
+/* What the last fault or software walk of a vCPU found. In the arena; stays until the next one or
+ * m2d_mmu_forget_fault(). */
 typedef struct {
 	uint64_t gpa;
 	uint64_t pte[5], pte_gpa[5]; /* by level - 1, as walked */
 	uint32_t error_code;         /* of the guest's own fault */
 	uint8_t level;               /* of the guest's leaf; 0: none */
 	uint8_t access, pt_access[5];
-	uint8_t pad[5];
+	uint8_t write_to_spt; /* the gpa is in one of the tables that led to it */
+	uint8_t pad[4];
 } M2dGuestWalk;
 M2dGuestWalk *m2d_mmu_last_fault(const M2dVm *vm, unsigned vcpu);
+/* m2d_mmu_forget_fault: once nobody asks any more, so that equal states are equal bytes. */
+void m2d_mmu_forget_fault(M2dVm *vm, unsigned vcpu);
 
 /**
  * walk_addr(): KVM's software walk of the guest's tables for @gva, one point (walk-read) an entry,
@@ -273,6 +277,7 @@ M2D_ROUTINE(m2d_mmu_track_write);
 typedef struct {
 	M2dFrame h;
 	uint64_t gfn;
+	uint64_t any;
 } m2d_mmu_unprotect_gfn_frame;
 M2D_ROUTINE(m2d_mmu_unprotect_gfn);
 
@@ -305,6 +310,7 @@ M2D_ROUTINE(m2d_mmu_zap_slot_leafs);
 typedef struct {
 	M2dFrame h;
 	uint32_t as, id;
+	uint32_t flush, pad;
 } m2d_mmu_slot_remove_write_access_frame;
 M2D_ROUTINE(m2d_mmu_slot_remove_write_access);
 
@@ -343,6 +349,7 @@ bool m2d_mmu_prepare_shrink(M2dVm *vm, uint32_t goal);
  * called with mmu_lock held. */
 typedef struct {
 	M2dFrame h;
-	uint64_t unused;
+	uint32_t obsolete; /* those of kvm_zap_obsolete_pages(), not of the caller */
+	uint32_t pad;
 } m2d_mmu_commit_zap_frame;
 M2D_ROUTINE(m2d_mmu_commit_zap);

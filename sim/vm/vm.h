@@ -30,6 +30,7 @@ typedef struct {
 	uint32_t n_asids;    /* AMD: ASIDs per pCPU; 0 is the host's */
 	bool flush_by_asid;  /* AMD: CPUID FLUSHBYASID */
 	uint32_t page_limit; /* shadow pages; 0: none */
+	uint8_t max_level;   /* of pages that KVM maps: 1 4 KiB, 2 2 MiB, 3 or 0 1 GiB */
 	uint64_t first_pfn;  /* host frames that the VM's memory and tables come from, multiples */
 	uint64_t n_pfns;     /*   of 512 */
 	uint64_t host_pages; /* size of the process's address space in pages, from hva 0 */
