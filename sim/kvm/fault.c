@@ -216,7 +216,9 @@ M2D_ROUTINE(m2d_emulate)
 
 	M2D_BEGIN(rt, f);
 	m2d_vm_charge(vm, f->vcpu, M2D_CAUSE_KVM_EMULATE, vm->machine->kvm.emulate);
-	if (paging) {
+	if (m2d_mmio_cached(vm, v, f->gva, false)) {
+		f->gpa = v->mmio_gfn << M2D_PAGE_SHIFT | (f->gva & (M2D_PAGE_SIZE - 1));
+	} else if (paging) {
 		M2D_CALL(rt, f, m2d_mmu_walk_addr, .vcpu = f->vcpu, .access = emulated_access(f),
 			 .gva = f->gva);
 		if (!m2d_rt_ret(rt)) {
@@ -229,7 +231,8 @@ M2D_ROUTINE(m2d_emulate)
 		f->gpa = f->gva;
 	}
 	M2D_POINT(rt, f, GUEST_WALKED);
-	if (!emulate_access(vm, f)) {
+	/* What is known to be MMIO is not looked up again. */
+	if (m2d_mmio_cached(vm, v, f->gpa, true) || !emulate_access(vm, f)) {
 		m2d_emit(vm->ev, KVM_MMIO, f->kind == M2D_ACC_WRITE ? 2 : 1, f->size, f->gpa,
 			 f->value);
 		m2d_emit(vm->ev, KVM_USERSPACE_EXIT, 6);

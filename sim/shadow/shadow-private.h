@@ -340,6 +340,5 @@ bool m2d_gfn_write_tracked(const M2dVm *vm, const M2dMemslot *slot, uint64_t gfn
  */
 
 void m2d_cache_mmio(M2dVm *vm, M2dKvmVcpu *v, uint64_t gva, uint64_t gfn, unsigned access);
-bool m2d_mmio_cached(const M2dVm *vm, const M2dKvmVcpu *v, uint64_t addr, bool direct);
 /* m2d_clear_mmio_cache: @gva: of that page only; ~0: any. */
 void m2d_clear_mmio_cache(M2dVm *vm, M2dKvmVcpu *v, uint64_t gva);

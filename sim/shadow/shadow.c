@@ -46,6 +46,9 @@ void m2d_cache_mmio(M2dVm *vm, M2dKvmVcpu *v, uint64_t gva, uint64_t gfn, unsign
 {
 	uint64_t generation = vm->slots->generation[m2d_role_as(v->mmu.root_role)];
 
+	/* What was found while memslots change may be true of neither the old nor the new. */
+	if (generation & M2D_GEN_UPDATE_IN_PROGRESS)
+		return;
 	VM_PUT(vm, v->mmio_gva, gva & ~UINT64_C(0xfff));
 	VM_PUT(vm, v->mmio_gfn, gfn);
 	VM_PUT(vm, v->mmio_access, access);
