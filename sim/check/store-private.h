@@ -27,12 +27,12 @@ typedef struct {
 	uint32_t n;                      /* numbers ever used; 0 never is */
 	uint32_t free;                   /* first free one, linked by its first word */
 	uint32_t size, pad;
-} M2dPool;
+} M2dItemPool;
 
 #define M2D_ITEM_BUCKETS (1u << 14)
 
 typedef struct {
-	M2dPool items, nodes;
+	M2dItemPool items, nodes;
 	uint32_t bucket[M2D_ITEM_BUCKETS]; /* first node */
 	uint32_t first[M2D_MAX_WATCHED];   /* item cached by the processor */
 	uint32_t n_due;
@@ -57,7 +57,8 @@ typedef struct {
 	M2dTlbWatch watch;
 	uint32_t *slot[M2D_N_ARRAYS]; /* item by slot; in the arena */
 	/* The walk under way. */
-	uint32_t cursor; /* first fetch of the log not looked at */
+	uint32_t start;  /* its first fetch in the log */
+	uint32_t cursor; /* first fetch not looked at */
 	bool hosts;      /* first-dimension entries are the hypervisor's */
 	M2dHeld guest, nested;
 } M2dItemCpu;
@@ -75,9 +76,9 @@ struct _M2dItems {
 	void *born_data;
 };
 
-void *m2d_pool_at(const M2dArena *arena, const M2dPool *pool, uint32_t id);
-uint32_t m2d_pool_take(M2dArena *arena, M2dPool *pool);
-void m2d_pool_give(M2dArena *arena, M2dPool *pool, uint32_t id);
+void *m2d_items_pool_at(const M2dArena *arena, const M2dItemPool *pool, uint32_t id);
+uint32_t m2d_items_pool_take(M2dArena *arena, M2dItemPool *pool);
+void m2d_items_pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id);
 
 /* m2d_items_make: an item of @held for @slot of @array. */
 M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2dHeld *held,
@@ -95,5 +96,5 @@ static inline uint32_t m2d_items_bucket(uint64_t hpa)
 
 static inline M2dNode *m2d_node(const M2dItems *items, uint32_t id)
 {
-	return m2d_pool_at(items->arena, &items->s->nodes, id);
+	return m2d_items_pool_at(items->arena, &items->s->nodes, id);
 }

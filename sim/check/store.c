@@ -7,19 +7,19 @@
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
-void *m2d_pool_at(const M2dArena *arena, const M2dPool *pool, uint32_t id)
+void *m2d_items_pool_at(const M2dArena *arena, const M2dItemPool *pool, uint32_t id)
 {
 	uint8_t *chunk = m2d_arena_at(arena, pool->chunk[id / M2D_POOL_CHUNK]);
 
 	return chunk + (size_t)(id % M2D_POOL_CHUNK) * pool->size;
 }
 
-uint32_t m2d_pool_take(M2dArena *arena, M2dPool *pool)
+uint32_t m2d_items_pool_take(M2dArena *arena, M2dItemPool *pool)
 {
 	uint32_t id = pool->free;
 
 	if (id != 0) {
-		uint32_t *link = m2d_pool_at(arena, pool, id);
+		uint32_t *link = m2d_items_pool_at(arena, pool, id);
 
 		m2d_set32(arena, &pool->free, *link);
 		m2d_set32(arena, link, 0);
@@ -36,9 +36,9 @@ uint32_t m2d_pool_take(M2dArena *arena, M2dPool *pool)
 	return id;
 }
 
-void m2d_pool_give(M2dArena *arena, M2dPool *pool, uint32_t id)
+void m2d_items_pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id)
 {
-	uint64_t *words = m2d_pool_at(arena, pool, id);
+	uint64_t *words = m2d_items_pool_at(arena, pool, id);
 
 	for (uint32_t i = 0; i < pool->size / 8; i++)
 		m2d_set64(arena, &words[i], 0);
@@ -112,7 +112,7 @@ M2dMoment m2d_items_moment(const M2dItems *items)
 
 M2dItem *m2d_item(const M2dItems *items, M2dItemId id)
 {
-	return m2d_pool_at(items->arena, &items->s->items, id);
+	return m2d_items_pool_at(items->arena, &items->s->items, id);
 }
 
 M2dItemStory *m2d_item_story(M2dItems *items, M2dItemId id)
@@ -167,7 +167,7 @@ static void free_node(M2dItems *items, uint32_t id)
 		if (n->hash_next != 0)
 			PUT(items, m2d_node(items, n->hash_next)->hash_prev, n->hash_prev);
 	}
-	m2d_pool_give(items->arena, &items->s->nodes, id);
+	m2d_items_pool_give(items->arena, &items->s->nodes, id);
 }
 
 void m2d_items_hold(M2dItems *items, M2dItemId id)
@@ -196,7 +196,7 @@ void m2d_items_release(M2dItems *items, M2dItemId id)
 			m2d_items_release(items, (M2dItemId)n.key);
 		node = n.next;
 	}
-	m2d_pool_give(items->arena, &items->s->items, id);
+	m2d_items_pool_give(items->arena, &items->s->items, id);
 }
 
 void m2d_items_place(M2dItemCpu *c, unsigned array, uint32_t slot, M2dItemId id)
@@ -225,7 +225,7 @@ void m2d_items_place(M2dItemCpu *c, unsigned array, uint32_t slot, M2dItemId id)
 
 static void add_node(M2dItems *items, M2dItemId id, uint64_t key)
 {
-	uint32_t node = m2d_pool_take(items->arena, &items->s->nodes);
+	uint32_t node = m2d_items_pool_take(items->arena, &items->s->nodes);
 	M2dNode *n = m2d_node(items, node);
 	M2dItem *it = m2d_item(items, id);
 
@@ -248,7 +248,7 @@ M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2d
 {
 	M2dItems *items = c->items;
 	const M2dArray *a = &c->mmu->tlb.array[array];
-	M2dItemId id = m2d_pool_take(items->arena, &items->s->items);
+	M2dItemId id = m2d_items_pool_take(items->arena, &items->s->items);
 	M2dItem *it = m2d_item(items, id);
 	M2dItemStory *story;
 
@@ -306,6 +306,11 @@ unsigned m2d_items_n_cpus(const M2dItems *items)
 M2dMmu *m2d_items_mmu(const M2dItems *items, unsigned cpu)
 {
 	return items->cpu[cpu].mmu;
+}
+
+uint32_t m2d_items_walk_start(const M2dItems *items, unsigned cpu)
+{
+	return items->cpu[cpu].start;
 }
 
 M2dItemId m2d_items_first(const M2dItems *items, unsigned cpu)

@@ -51,7 +51,7 @@ typedef struct {
 	uint32_t step;
 	uint16_t type; /* M2dEventType of the event that it was, or M2D_N_EVENTS */
 	uint8_t actor, vcpu;
-	uint64_t a[4]; /* of the event; of a write: address, old, new */
+	uint64_t a[M2D_EVENT_ARGS]; /* of the event; of a write: address, old, new */
 } M2dMoment;
 
 typedef struct {
@@ -118,5 +118,7 @@ const M2dCtx *m2d_item_ctx(const M2dItems *items, M2dItemId id);
 bool m2d_item_is_upper(const M2dItems *items, M2dItemId id);
 /* m2d_item_shift: log2 of the linear or guest-physical range it covers. */
 unsigned m2d_item_shift(const M2dItems *items, M2dItemId id);
+/* m2d_items_walk_start: where in the walk log of @cpu the present walk begins. */
+uint32_t m2d_items_walk_start(const M2dItems *items, unsigned cpu);
 /* m2d_items_moment: now. */
 M2dMoment m2d_items_moment(const M2dItems *items);

@@ -81,7 +81,7 @@ static void on_begin(void *data)
 
 	held_clear(c->items, &c->guest);
 	held_clear(c->items, &c->nested);
-	c->cursor = c->mmu->log.n;
+	c->start = c->cursor = c->mmu->log.n;
 	c->hosts = c->items->host_tables && m2d_vcpu_in_guest(c->vcpu);
 }
 

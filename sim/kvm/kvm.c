@@ -85,16 +85,31 @@ static void take_now(M2dVm *vm, unsigned id)
 	m2d_kvm_run(vm, id);
 }
 
+/* Let vCPU @id leave the guest, and no more: who waits may hold the locks that a guest's interrupt
+ * handler would need. A vCPU that waits itself, in the guest, leaves it too. */
+static void exit_now(M2dVm *vm, unsigned id)
+{
+	M2dKvmVcpu *v = vm->vcpu[id];
+	uint8_t vcpu = vm->ev->vcpu;
+
+	if (!v->in_guest)
+		return;
+	m2d_vm_charge(vm, id, M2D_CAUSE_KICK, vm->machine->kvm.kick_target);
+	m2d_vcpu_leave_guest(vm, id, M2D_EXIT_INTR, 0, 0);
+	m2d_vcpu_srcu_unlock(vm, id);
+	vm->ev->vcpu = vcpu;
+}
+
 static void pump(M2dRuntime *rt, unsigned actor, M2dWait kind, uint64_t arg)
 {
 	M2dVm *vm = rt->owner;
 
 	for (unsigned i = 0; i < vm->n_vcpus; i++) {
-		if (i == actor || !m2d_rt_idle(rt, i))
+		if (i == actor)
 			continue;
 		if (kind == M2D_WAIT_ACKS && arg >> i & 1 && vm->vcpu[i]->kicks != 0)
-			take_now(vm, i);
-		else if (kind == M2D_WAIT_GUEST && vm->vcpu[i]->ipis != 0)
+			exit_now(vm, i);
+		else if (kind == M2D_WAIT_GUEST && vm->vcpu[i]->ipis != 0 && m2d_rt_idle(rt, i))
 			take_now(vm, i);
 	}
 }

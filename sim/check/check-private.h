@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shared by the files of sim/check that know VMs. */
+#pragma once
+
+#include "sim/check/check.h"
+#include "sim/check/store.h"
+#include "sim/shadow/shadow.h"
+#include "sim/vm/hostmm.h"
+#include "sim/vm/memslot.h"
+
+#define M2D_CHECK_BUCKETS 1024u
+#define M2D_CHECK_CHUNK   64u
+#define M2D_CHECK_CHUNKS  2048u
+
+/* An SPTE of an indirect page and the guest's entry that it stands for. */
+#define M2D_VT_CHANGED  1u /* the guest's entry lost something since it was compared */
+#define M2D_VT_GLOBAL   2u /* it was a global leaf before */
+#define M2D_VT_DUE      4u /* the SPTE differs and a flush covers that: it must not be used */
+#define M2D_VT_REPORTED 8u
+
+typedef struct {
+	uint64_t table;   /* frame of the guest's table + 1; 0: not followed */
+	uint32_t next;    /* page followed in the same bucket */
+	uint16_t changed; /* entries with CHANGED */
+	uint16_t pad;
+	uint8_t flags[512];
+	uint8_t flushed[512]; /* vCPUs that have flushed since it changed */
+} M2dVtPage;
+
+/* What decides verdicts: in the arena. */
+typedef struct {
+	uint64_t cr3[M2D_MAX_KVM_VCPUS]; /* that the MOV under way loads */
+	uint64_t chunk[M2D_CHECK_CHUNKS];
+	uint32_t bucket[M2D_CHECK_BUCKETS];
+	uint32_t n_due;             /* SPTEs with DUE */
+	uint32_t logging[M2D_N_AS]; /* slots whose log has begun */
+	uint32_t harvest[M2D_N_AS]; /* slots that are being harvested */
+	uint16_t remote;            /* actors with a remote flush under way */
+	uint8_t new_tag;            /* vCPUs that got a tag since they last entered */
+	uint8_t pv_flag;            /* vCPUs whose flush flag is not serviced */
+	uint8_t slots_changed;      /* vCPUs that have not exited since memslots changed */
+	uint8_t last_pcpu[M2D_MAX_KVM_VCPUS]; /* + 1 */
+	uint8_t pad[3];
+} M2dCheckState;
+
+struct _M2dCheck {
+	M2dVm *vm;
+	M2dItems *items;
+	M2dCheckState *s;
+	M2dCheckOptions opt;
+	GArray *findings;    /* of M2dFinding */
+	GHashTable *changes; /* SPTE number to M2dMoment of the guest's write; for stories */
+	uint64_t premises[M2D_N_INVARIANTS];
+	uint16_t *maps;   /* by pfn - first_pfn, in the arena: leaf SPTEs of live pages */
+	uint8_t *wrote;   /* the same: the guest wrote to the frame since it has it */
+	unsigned ops;     /* ended since the last audit */
+	M2dSptep setting; /* leaf that is being set: KVM has not noted its gfn yet */
+	uint64_t setting_gfn;
+	const M2dEvent *event; /* under way */
+};
+
+#define CHECK_PUT(check, lvalue, value) M2D_PUT((check)->vm->arena, lvalue, value)
+
+/* --- findings (findings.c) -------------------------------------------------------------------- */
+
+static inline void m2d_premise(M2dCheck *c, M2dInvariantId id)
+{
+	c->premises[id]++;
+}
+
+typedef struct {
+	unsigned vcpu; /* M2D_NO_ACTOR: none */
+	uint64_t gva, gpa, hpa;
+	M2dItemId item;           /* 0: none */
+	const M2dMoment *write;   /* NULL: that of the item */
+	const M2dMoment *promise; /* NULL: that of the item */
+} M2dAbout;
+
+/* m2d_find: a finding; @format: its one line. */
+void m2d_find(M2dCheck *c, M2dInvariantId id, const M2dAbout *about, const char *format, ...)
+	G_GNUC_PRINTF(4, 5);
+/* m2d_event_moment: the event under way. */
+M2dMoment m2d_event_moment(const M2dCheck *c);
+
+/* --- items of vCPUs (judge.c) ------------------------------------------------------------------
+ */
+
+/* m2d_usable: @vcpu, which is in the guest, would hit the item if it accessed its address. */
+bool m2d_usable(const M2dCheck *c, unsigned vcpu, M2dItemId id);
+/* m2d_judge: report items that are due and usable by a vCPU in the guest; @vcpu: only by that one,
+ * M2D_NO_ACTOR: by any. */
+void m2d_judge(M2dCheck *c, unsigned vcpu);
+/* m2d_vcpu_on: the vCPU in the guest on @pcpu, or M2D_NO_ACTOR. */
+unsigned m2d_vcpu_on(const M2dCheck *c, unsigned pcpu);
+/* m2d_item_gfns: the guest frames it translates to; false: not known or none. */
+bool m2d_item_gfns(const M2dCheck *c, M2dItemId id, uint64_t *first, uint64_t *n);
+/* m2d_item_frames: the host frames it translates to; false: it is an upper level. */
+bool m2d_item_frames(const M2dCheck *c, M2dItemId id, uint64_t *first, uint64_t *n);
+bool m2d_item_writable(const M2dCheck *c, M2dItemId id);
+/* m2d_promise_gfns: items of [first, first + n) that lost @stale on the host's side must not be
+ * used any more. */
+void m2d_promise_gfns(M2dCheck *c, uint64_t first, uint64_t n, unsigned stale, bool writable_only);
+
+/* --- SPTEs (vtlb.c, spte-rules.c) ------------------------------------------------------------- */
+
+M2dVtPage *m2d_vt_page(const M2dCheck *c, M2dSpIndex sp, bool make);
+void m2d_vt_wrote(M2dCheck *c, const M2dWrite *w);
+void m2d_vt_follow(M2dCheck *c, M2dSpIndex sp);
+void m2d_vt_forget(M2dCheck *c, M2dSpIndex sp);
+/* m2d_vt_changed: SPTE @index of @sp was written. */
+void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index);
+void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index);
+void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva, uint32_t pcid);
+void m2d_vt_judge(M2dCheck *c, unsigned vcpu);
+
+/* In what an SPTE differs from the guest's entry. */
+typedef enum {
+	M2D_AGREES,
+	M2D_DIFFERS_GONE, /* the guest's is not present, or maps or links something else */
+	M2D_DIFFERS_ROLE, /* the linked page is of another kind than the guest's entry calls for */
+	M2D_DIFFERS_RIGHTS, /* the SPTE grants more */
+	M2D_DIFFERS_AD,     /* the guest's accessed or dirty bit is clear */
+} M2dDiffers;
+
+/* m2d_spte_differs: compare SPTE @index of @sp, an indirect page, with the guest's entry now. */
+M2dDiffers m2d_spte_differs(const M2dCheck *c, M2dSpIndex sp, unsigned index);
+/* m2d_gpte: the guest's entry behind it and where it is; false: no memory there. */
+bool m2d_gpte(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *gpte, uint64_t *hpa);
+/* m2d_peek_gfn: the frame behind @gfn now. */
+bool m2d_peek_gfn(const M2dVm *vm, unsigned as, uint64_t gfn, uint64_t *pfn, bool *writable);
+/* m2d_reaches: @to can be walked to from @from through present SPTEs. */
+bool m2d_reaches(const M2dCheck *c, M2dSpIndex from, M2dSpIndex to);
+/* m2d_vcpu_reaches: the same from the root of @vcpu that hardware has. */
+bool m2d_vcpu_reaches(const M2dCheck *c, unsigned vcpu, M2dSpIndex to);
+/* m2d_spte_at: page and index of the SPTE at @hpa; 0: it is none. */
+M2dSpIndex m2d_spte_at(const M2dCheck *c, uint64_t hpa, unsigned *index);
+/* m2d_entry_gfn: what the entry shadows, as KVM has it or is about to. */
+uint64_t m2d_entry_gfn(const M2dCheck *c, M2dSpIndex sp, unsigned index);
+/* m2d_leaf_gfns: the gfns of the leaf SPTE. */
+void m2d_leaf_gfns(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *first, uint64_t *n);
+/* m2d_each_leaf: call @fn for the present leafs of live pages that map gfns of [first, first + n)
+ * in address space @as. */
+typedef void (*M2dLeafFn)(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, void *data);
+void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, M2dLeafFn fn, void *data);
+/* m2d_shadowed: a page in sync, other than @but, shadows a table in @gfn, or it is tracked. */
+bool m2d_shadowed(const M2dCheck *c, unsigned as, uint64_t gfn, M2dSpIndex *by);
+
+/* --- invariants (inv-*.c): called for each event of interest ---------------------------------- */
+
+void m2d_inv_spte_changed(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_guest_flush(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_remote_flush(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_stale_host_map(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_stale_host_map_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
+void m2d_inv_frame_use_after_free(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_pt_use_after_free(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_id_reuse(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_slot_still_mapped(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_mmio_stale(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_lost_dirty(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_lost_accessed(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_writable_combo(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
+void m2d_inv_huge_mixed(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
+void m2d_inv_rights_host(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
+void m2d_inv_writable_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
+void m2d_inv_writable_shadowed(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_bookkeeping(M2dCheck *c);
+void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_missed_request(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_deferred_flush(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_lost_flush_flag(M2dCheck *c, const M2dEvent *e);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* invalid-root: roots that vCPUs enter with, and pages below them. */
+#include "sim/check/check-private.h"
+
+void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e)
+{
+	const M2dMmuCtx *mmu;
+	M2dSpIndex sp;
+
+	if (e->vcpu >= c->vm->n_vcpus)
+		return;
+	mmu = &c->vm->vcpu[e->vcpu]->mmu;
+	m2d_premise(c, M2D_INV_INVALID_ROOT);
+	for (unsigned i = 0; i < 4; i++) {
+		sp = mmu->root.sp == M2D_ROOT_PAE ? mmu->pae_root[i] : i == 0 ? mmu->root.sp : 0;
+		if (sp == 0 || !(m2d_sp(c->vm, sp)->role & M2D_ROLE_INVALID))
+			continue;
+		m2d_find(c, M2D_INV_INVALID_ROOT,
+			 &(M2dAbout){.vcpu = e->vcpu,
+				     .gva = M2D_NO_ADDRESS,
+				     .gpa = m2d_sp(c->vm, sp)->gfn << M2D_PAGE_SHIFT,
+				     .hpa = m2d_sp(c->vm, sp)->pfn << M2D_PAGE_SHIFT},
+			 "vcpu%u enters with root page %u, which was invalidated", e->vcpu, sp);
+		return;
+	}
+}

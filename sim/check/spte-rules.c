@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What an SPTE may be, given the guest's entry and the host's memory now. */
+#include "sim/check/check-private.h"
+
+bool m2d_peek_gfn(const M2dVm *vm, unsigned as, uint64_t gfn, uint64_t *pfn, bool *writable)
+{
+	const M2dMemslot *slot = m2d_gfn_to_slot(vm, as, gfn);
+	bool w = false;
+
+	if (slot == NULL || !m2d_hostmm_peek(vm, m2d_slot_hva(slot, gfn), pfn, &w))
+		return false;
+	if (writable != NULL)
+		*writable = w && !(slot->flags & M2D_SLOT_READONLY);
+	return true;
+}
+
+uint64_t m2d_entry_gfn(const M2dCheck *c, M2dSpIndex sp, unsigned index)
+{
+	return c->setting == m2d_sptep(sp, index) ? c->setting_gfn
+						  : m2d_sp_entry_gfn(c->vm, sp, index);
+}
+
+M2dSpIndex m2d_spte_at(const M2dCheck *c, uint64_t hpa, unsigned *index)
+{
+	*index = (unsigned)(hpa & 4095) / 8;
+	return m2d_shadow_sp_of_frame(c->vm, hpa >> M2D_PAGE_SHIFT);
+}
+
+bool m2d_gpte(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *gpte, uint64_t *hpa)
+{
+	const M2dSp *s = m2d_sp(c->vm, sp);
+	uint64_t pfn, offset = index * UINT64_C(8);
+
+	if (!m2d_peek_gfn(c->vm, m2d_role_as(s->role), s->gfn, &pfn, NULL))
+		return false;
+	if (s->role & M2D_ROLE_HAS_4_BYTE_GPTE) {
+		/* One SPTE covers half of what an entry of the upper level does. */
+		offset = m2d_role_quadrant(s->role) * 512 + index;
+		offset = (m2d_role_level(s->role) == 2 ? offset / 2 : offset) * 4;
+		*hpa = (pfn << M2D_PAGE_SHIFT) + offset;
+		*gpte = m2d_space_read32(c->vm->space, M2D_HPA(*hpa));
+		return true;
+	}
+	*hpa = (pfn << M2D_PAGE_SHIFT) + offset;
+	*gpte = m2d_space_read64(c->vm->space, M2D_HPA(*hpa));
+	return true;
+}
+
+static unsigned gpte_rights(uint32_t role, uint64_t gpte, bool leaf)
+{
+	unsigned a = 0;
+
+	if ((gpte & M2D_PTE_RW) && (!leaf || (gpte & M2D_PTE_D)))
+		a |= M2D_SPTE_ACC_WRITE;
+	if (gpte & M2D_PTE_US)
+		a |= M2D_SPTE_ACC_USER;
+	if (!(gpte & M2D_PTE_NX) || !(role & M2D_ROLE_EFER_NX) || (role & M2D_ROLE_HAS_4_BYTE_GPTE))
+		a |= M2D_SPTE_ACC_EXEC;
+	return a;
+}
+
+/* Without CR0.WP the supervisor writes to read-only pages, which are not the user's then. */
+static bool beyond(uint32_t role, unsigned has, unsigned may)
+{
+	if (!(role & M2D_ROLE_CR0_WP) && !(has & M2D_SPTE_ACC_USER))
+		may |= M2D_SPTE_ACC_WRITE;
+	return has & ~may;
+}
+
+/* First gfn that SPTE @index maps by the guest's leaf @gpte. */
+static uint64_t leaf_gfn(const M2dSp *s, unsigned index, uint64_t gpte)
+{
+	unsigned level = m2d_role_level(s->role);
+	uint64_t gfn;
+
+	if (!(s->role & M2D_ROLE_HAS_4_BYTE_GPTE))
+		return (gpte & M2D_BITS(51, 12)) >> 12 & ~m2d_low_mask(9 * (level - 1));
+	gfn = (gpte & M2D_BITS(31, 12)) >> 12;
+	if (level == 1)
+		return gfn;
+	/* PSE-36: bits 20:13 are address bits 39:32. */
+	return (gfn & ~UINT64_C(1023)) | (gpte >> 13 & 0xff) << 20 | (index & 1 ? 512 : 0);
+}
+
+/* An SPTE that links @child where the guest has @gpte. */
+static M2dDiffers link_differs(const M2dCheck *c, const M2dSp *s, unsigned index, uint64_t gpte,
+			       const M2dSp *child)
+{
+	unsigned level = m2d_role_level(s->role), may = m2d_role_access(s->role);
+	bool leaf = level > 1 && (gpte & M2D_PTE_PS) && level <= 3;
+	bool four = s->role & M2D_ROLE_HAS_4_BYTE_GPTE;
+
+	may &= gpte_rights(s->role, gpte, leaf);
+	if (m2d_role_level(child->role) != level - 1)
+		return M2D_DIFFERS_ROLE;
+	if (leaf) {
+		if (!(child->role & M2D_ROLE_DIRECT))
+			return M2D_DIFFERS_ROLE;
+		if (child->gfn != leaf_gfn(s, index, gpte))
+			return M2D_DIFFERS_GONE;
+	} else {
+		uint64_t gfn = (gpte & (four ? M2D_BITS(31, 12) : M2D_BITS(51, 12))) >> 12;
+
+		if (child->role & M2D_ROLE_DIRECT)
+			return M2D_DIFFERS_ROLE;
+		if (child->gfn != gfn)
+			return M2D_DIFFERS_GONE;
+		if (four && m2d_role_quadrant(child->role) != (index & 1))
+			return M2D_DIFFERS_ROLE;
+	}
+	return beyond(s->role, m2d_role_access(child->role), may) ? M2D_DIFFERS_RIGHTS : M2D_AGREES;
+}
+
+M2dDiffers m2d_spte_differs(const M2dCheck *c, M2dSpIndex sp, unsigned index)
+{
+	const M2dSpteFormat *fmt = &c->vm->fmt;
+	const M2dSp *s = m2d_sp(c->vm, sp), *child;
+	uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, index)), gpte, hpa, pfn, host;
+	unsigned level = m2d_role_level(s->role), may;
+	M2dSpIndex i;
+
+	if ((s->role & M2D_ROLE_DIRECT) || !m2d_spte_is_present(fmt, spte))
+		return M2D_AGREES;
+	if (!m2d_gpte(c, sp, index, &gpte, &hpa) || !(gpte & M2D_PTE_P))
+		return M2D_DIFFERS_GONE;
+	pfn = m2d_spte_pfn(fmt, spte);
+	if (!m2d_spte_is_last(spte, level)) {
+		M2dDiffers d;
+
+		i = m2d_shadow_sp_of_frame(c->vm, pfn);
+		if (i == 0)
+			return M2D_DIFFERS_GONE;
+		child = m2d_sp(c->vm, i);
+		d = link_differs(c, s, index, gpte, child);
+		return d == M2D_AGREES && !(gpte & M2D_PTE_A) ? M2D_DIFFERS_AD : d;
+	}
+	if (level > 1 && !(gpte & M2D_PTE_PS))
+		return M2D_DIFFERS_GONE;
+	if (m2d_entry_gfn(c, sp, index) != leaf_gfn(s, index, gpte))
+		return M2D_DIFFERS_GONE;
+	if (m2d_peek_gfn(c->vm, m2d_role_as(s->role), leaf_gfn(s, index, gpte), &host, NULL) &&
+	    m2d_peek_gfn(c->vm, m2d_role_as(s->role), m2d_entry_gfn(c, sp, index), &host, NULL) &&
+	    host != pfn && c->vm->s->mmu_invalidate_in_progress == 0)
+		return M2D_DIFFERS_GONE;
+	may = m2d_role_access(s->role) & gpte_rights(s->role, gpte, true);
+	if (beyond(s->role, m2d_spte_access(fmt, spte), may))
+		return M2D_DIFFERS_RIGHTS;
+	return gpte & M2D_PTE_A ? M2D_AGREES : M2D_DIFFERS_AD;
+}
+
+void m2d_leaf_gfns(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *first, uint64_t *n)
+{
+	unsigned level = m2d_role_level(m2d_sp(c->vm, sp)->role);
+
+	*n = UINT64_C(1) << (9 * (level - 1));
+	*first = m2d_entry_gfn(c, sp, index) & ~(*n - 1);
+}
+
+void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, M2dLeafFn fn, void *data)
+{
+	M2dSpIndex max = m2d_shadow_max_sp(c->vm);
+
+	for (M2dSpIndex sp = 1; sp < max; sp++) {
+		const M2dSp *s = m2d_sp(c->vm, sp);
+
+		if (s->pfn == 0 || s->on_list == 2 || s->nonzero == 0 || m2d_role_as(s->role) != as)
+			continue;
+		for (unsigned i = 0; i < 512; i++) {
+			uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, i)), g, k;
+
+			if (!m2d_spte_is_present(&c->vm->fmt, spte) ||
+			    !m2d_spte_is_last(spte, m2d_role_level(s->role)))
+				continue;
+			m2d_leaf_gfns(c, sp, i, &g, &k);
+			if (g < first + n && first < g + k)
+				fn(c, sp, i, spte, data);
+		}
+	}
+}
+
+bool m2d_shadowed(const M2dCheck *c, unsigned as, uint64_t gfn, M2dSpIndex *by)
+{
+	M2dMemslot *slot = m2d_gfn_to_slot(c->vm, as, gfn);
+	M2dSpIndex max = m2d_shadow_max_sp(c->vm);
+
+	*by = 0;
+	if (slot == NULL || *m2d_slot_track(c->vm, slot, gfn) == 0) {
+		if (!m2d_mmu_gfn_shadowed(c->vm, as, gfn))
+			return false;
+	} else {
+		return true;
+	}
+	for (M2dSpIndex sp = 1; sp < max; sp++) {
+		const M2dSp *s = m2d_sp(c->vm, sp);
+
+		if (s->pfn == 0 || s->gfn != gfn || s->unsync || s->on_list == 2 ||
+		    (s->role & (M2D_ROLE_DIRECT | M2D_ROLE_INVALID)) || m2d_role_as(s->role) != as)
+			continue;
+		*by = sp;
+		return true;
+	}
+	return false;
+}
+
+bool m2d_reaches(const M2dCheck *c, M2dSpIndex from, M2dSpIndex to)
+{
+	const M2dSp *s;
+
+	if (from == to)
+		return true;
+	if (from == 0)
+		return false;
+	s = m2d_sp(c->vm, from);
+	if (s->pfn == 0 || m2d_role_level(s->role) <= m2d_role_level(m2d_sp(c->vm, to)->role))
+		return false;
+	for (unsigned i = 0; i < 512; i++) {
+		uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(from, i));
+		M2dSpIndex child;
+
+		if (!m2d_spte_is_present(&c->vm->fmt, spte) ||
+		    m2d_spte_is_last(spte, m2d_role_level(s->role)))
+			continue;
+		child = m2d_shadow_sp_of_frame(c->vm, m2d_spte_pfn(&c->vm->fmt, spte));
+		if (child != 0 && m2d_reaches(c, child, to))
+			return true;
+	}
+	return false;
+}
+
+bool m2d_vcpu_reaches(const M2dCheck *c, unsigned vcpu, M2dSpIndex to)
+{
+	const M2dMmuCtx *mmu = &c->vm->vcpu[vcpu]->mmu;
+
+	if (mmu->root.sp != M2D_ROOT_PAE)
+		return mmu->root.sp != 0 && m2d_reaches(c, mmu->root.sp, to);
+	for (unsigned i = 0; i < 4; i++)
+		if (mmu->pae_root[i] != 0 && m2d_reaches(c, mmu->pae_root[i], to))
+			return true;
+	return false;
+}

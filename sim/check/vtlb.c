@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * SPTEs as cached items: those of an indirect page derive from the guest's entry at the same place
+ * of the table that the page shadows. A store that takes something away from the guest's entry
+ * makes the SPTE stale, which is legal until a flush of the guest covers it (the virtual TLB).
+ */
+#include "sim/check/check-private.h"
+
+M2dVtPage *m2d_vt_page(const M2dCheck *c, M2dSpIndex sp, bool make)
+{
+	uint64_t *chunk = &c->s->chunk[sp / M2D_CHECK_CHUNK];
+	M2dVtPage *pages;
+
+	g_assert(sp / M2D_CHECK_CHUNK < M2D_CHECK_CHUNKS);
+	if (*chunk == 0) {
+		if (!make)
+			return NULL;
+		pages = m2d_arena_alloc(c->vm->arena, M2D_CHECK_CHUNK * sizeof(M2dVtPage), 64);
+		CHECK_PUT(c, *chunk, m2d_arena_offset(c->vm->arena, pages));
+	}
+	pages = m2d_arena_at(c->vm->arena, *chunk);
+	return &pages[sp % M2D_CHECK_CHUNK];
+}
+
+static uint32_t *bucket_of(const M2dCheck *c, uint64_t table)
+{
+	return &c->s->bucket[table * UINT64_C(0x9e3779b97f4a7c15) >> 54];
+}
+
+static void unfollow(M2dCheck *c, M2dSpIndex sp, M2dVtPage *page)
+{
+	uint32_t *link = bucket_of(c, page->table);
+
+	if (page->table == 0)
+		return;
+	while (*link != sp)
+		link = &m2d_vt_page(c, *link, false)->next;
+	CHECK_PUT(c, *link, page->next);
+	CHECK_PUT(c, page->next, 0);
+	CHECK_PUT(c, page->table, 0);
+}
+
+void m2d_vt_follow(M2dCheck *c, M2dSpIndex sp)
+{
+	const M2dSp *s = m2d_sp(c->vm, sp);
+	M2dVtPage *page;
+	uint64_t pfn;
+	uint32_t *head;
+
+	if (s->pfn == 0 || (s->role & M2D_ROLE_DIRECT))
+		return;
+	page = m2d_vt_page(c, sp, true);
+	if (!m2d_peek_gfn(c->vm, m2d_role_as(s->role), s->gfn, &pfn, NULL))
+		return;
+	if (page->table == pfn + 1)
+		return;
+	unfollow(c, sp, page);
+	head = bucket_of(c, pfn + 1);
+	CHECK_PUT(c, page->table, pfn + 1);
+	CHECK_PUT(c, page->next, *head);
+	CHECK_PUT(c, *head, sp);
+}
+
+static void set_flags(M2dCheck *c, M2dVtPage *page, unsigned index, unsigned flags)
+{
+	unsigned old = page->flags[index];
+	int d = ((flags & M2D_VT_CHANGED) != 0) - ((old & M2D_VT_CHANGED) != 0);
+
+	if (flags == old)
+		return;
+	CHECK_PUT(c, page->changed, page->changed + d);
+	d = ((flags & M2D_VT_DUE) != 0) - ((old & M2D_VT_DUE) != 0);
+	CHECK_PUT(c, c->s->n_due, c->s->n_due + (uint32_t)d);
+	CHECK_PUT(c, page->flags[index], flags);
+}
+
+void m2d_vt_forget(M2dCheck *c, M2dSpIndex sp)
+{
+	M2dVtPage *page = m2d_vt_page(c, sp, false);
+
+	if (page == NULL)
+		return;
+	unfollow(c, sp, page);
+	for (unsigned i = 0; i < 512; i++) {
+		set_flags(c, page, i, 0);
+		CHECK_PUT(c, page->flushed[i], 0);
+	}
+}
+
+/* --- stores of the guest ---------------------------------------------------------------------- */
+
+/* The bits that KVM turns into something. */
+static uint64_t shadowed_bits(uint64_t gpte, unsigned level, bool four)
+{
+	uint64_t mask = M2D_PTE_P | M2D_PTE_RW | M2D_PTE_US | M2D_PTE_A;
+
+	if (level == 1 || (gpte & M2D_PTE_PS))
+		mask |= M2D_PTE_D;
+	if (level > 1)
+		mask |= M2D_PTE_PS;
+	return gpte & (mask | (four ? M2D_BITS(31, 12) : M2D_BITS(51, 12) | M2D_PTE_NX));
+}
+
+static void entry_lost(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t hpa, uint64_t old,
+		       uint64_t new)
+{
+	const M2dSp *s = m2d_sp(c->vm, sp);
+	M2dVtPage *page = m2d_vt_page(c, sp, true);
+	unsigned level = m2d_role_level(s->role), stale, flags = page->flags[index];
+	bool four = s->role & M2D_ROLE_HAS_4_BYTE_GPTE;
+	bool leaf = level == 1 || (old & M2D_PTE_PS);
+	M2dSptep sptep = m2d_sptep(sp, index);
+	M2dMoment why;
+	M2dMoment *kept;
+
+	stale = m2d_danger(shadowed_bits(old, level, four), shadowed_bits(new, level, four),
+			   leaf ? M2D_ENTRY_LEAF : 0);
+	if (stale == 0)
+		return;
+	why = m2d_items_moment(c->items);
+	why.a[0] = hpa;
+	why.a[1] = old;
+	why.a[2] = new;
+	if (!(flags & M2D_VT_CHANGED)) {
+		flags |= M2D_VT_CHANGED | (leaf && (old & M2D_PTE_G) ? M2D_VT_GLOBAL : 0);
+		kept = g_new(M2dMoment, 1);
+		*kept = why;
+		g_hash_table_insert(c->changes, GUINT_TO_POINTER(sptep), kept);
+		set_flags(c, page, index, flags);
+		CHECK_PUT(c, page->flushed[index], 0);
+	}
+	if (m2d_spte_is_present(&c->vm->fmt, m2d_spte_read(c->vm, sptep)))
+		m2d_items_mark_guest(c->items, m2d_spte_hpa(c->vm, sptep).v, stale, &why);
+}
+
+/* A 4-byte entry: which SPTEs of @sp stand for the one at @offset (get_written_sptes()). */
+static void four_byte(M2dCheck *c, M2dSpIndex sp, uint64_t hpa, uint32_t old, uint32_t new)
+{
+	uint32_t role = m2d_sp(c->vm, sp)->role;
+	unsigned offset = (unsigned)(hpa & 4095) << 1, n = 1;
+
+	if (old == new)
+		return;
+	if (m2d_role_level(role) == 2) {
+		offset = (offset & ~7u) << 1;
+		n = 2;
+	}
+	if (offset >> 12 != m2d_role_quadrant(role))
+		return;
+	for (unsigned i = 0; i < n; i++)
+		entry_lost(c, sp, (offset & 4095) / 8 + i, hpa, old, new);
+}
+
+void m2d_vt_wrote(M2dCheck *c, const M2dWrite *w)
+{
+	uint64_t table = (w->pa.v >> M2D_PAGE_SHIFT) + 1, base = w->pa.v & ~UINT64_C(7);
+	uint32_t sp = *bucket_of(c, table);
+	uint64_t old, new, mask;
+	unsigned shift = (unsigned)(w->pa.v & 7) * 8;
+
+	if (sp == 0)
+		return;
+	mask = w->size == 8 ? UINT64_MAX : m2d_low_mask(8 * w->size) << shift;
+	new = m2d_space_read64(w->space, M2D_HPA(base));
+	old = (new & ~mask) | (w->old_value << shift & mask);
+	for (const M2dVtPage *page; sp != 0; sp = page->next) {
+		page = m2d_vt_page(c, sp, false);
+		if (page->table != table || m2d_sp(c->vm, sp)->pfn == 0)
+			continue;
+		if (m2d_sp(c->vm, sp)->role & M2D_ROLE_HAS_4_BYTE_GPTE) {
+			four_byte(c, sp, base, (uint32_t)old, (uint32_t) new);
+			four_byte(c, sp, base + 4, (uint32_t)(old >> 32), (uint32_t)(new >> 32));
+		} else if (old != new) {
+			entry_lost(c, sp, (unsigned)(base & 4095) / 8, base, old, new);
+		}
+	}
+}
+
+/* --- SPTEs ------------------------------------------------------------------------------------ */
+
+static bool present(const M2dCheck *c, M2dSpIndex sp, unsigned index)
+{
+	return m2d_spte_is_present(&c->vm->fmt, m2d_spte_read(c->vm, m2d_sptep(sp, index)));
+}
+
+static void report(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, unsigned index)
+{
+	M2dVtPage *page = m2d_vt_page(c, sp, false);
+	const M2dMoment *write =
+		g_hash_table_lookup(c->changes, GUINT_TO_POINTER(m2d_sptep(sp, index)));
+	M2dMoment promise = m2d_event_moment(c);
+	uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, index));
+	M2dAbout about = {.vcpu = vcpu,
+			  .gva = M2D_NO_ADDRESS,
+			  .gpa = m2d_entry_gfn(c, sp, index) << M2D_PAGE_SHIFT,
+			  .hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v,
+			  .write = write};
+
+	if (page->flags[index] & M2D_VT_REPORTED)
+		return;
+	set_flags(c, page, index, page->flags[index] | M2D_VT_REPORTED);
+	if (promise.type == M2D_E_GUEST_FLUSH_DONE)
+		about.promise = &promise;
+	m2d_find(c, M2D_INV_UNSYNCED_SHADOW, &about,
+		 "vcpu%u can use SPTE 0x%" G_GINT64_MODIFIER
+		 "x of %s page gfn 0x%" G_GINT64_MODIFIER
+		 "x level %u, older than the guest entry that its flush covers",
+		 vcpu, spte, m2d_sp(c->vm, sp)->unsync ? "unsync" : "synchronous",
+		 m2d_sp(c->vm, sp)->gfn, m2d_role_level(m2d_sp(c->vm, sp)->role));
+}
+
+/* The SPTE stands where a flush of @vcpus has covered a change: it must have followed. */
+static void check_entry(M2dCheck *c, M2dSpIndex sp, unsigned index)
+{
+	M2dVtPage *page = m2d_vt_page(c, sp, false);
+	unsigned flags = page->flags[index];
+	bool due = page->flushed[index] != 0 && (flags & M2D_VT_CHANGED) && present(c, sp, index) &&
+		   m2d_spte_differs(c, sp, index) != M2D_AGREES;
+
+	set_flags(c, page, index, due ? flags | M2D_VT_DUE : flags & ~M2D_VT_DUE);
+}
+
+void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index)
+{
+	M2dVtPage *page = m2d_vt_page(c, sp, true);
+	M2dDiffers d;
+
+	if (!present(c, sp, index)) {
+		set_flags(c, page, index, 0);
+		CHECK_PUT(c, page->flushed[index], 0);
+		return;
+	}
+	d = m2d_spte_differs(c, sp, index);
+	if (d == M2D_AGREES) {
+		set_flags(c, page, index, 0);
+		CHECK_PUT(c, page->flushed[index], 0);
+		return;
+	}
+	if (page->flags[index] & M2D_VT_CHANGED) {
+		check_entry(c, sp, index);
+		return;
+	}
+	if (d == M2D_DIFFERS_AD)
+		return;
+	m2d_find(c, d == M2D_DIFFERS_RIGHTS ? M2D_INV_RIGHTS_BEYOND : M2D_INV_ROLE_MISMATCH,
+		 &(M2dAbout){.vcpu = c->event->vcpu,
+			     .gva = M2D_NO_ADDRESS,
+			     .gpa = m2d_entry_gfn(c, sp, index) << M2D_PAGE_SHIFT,
+			     .hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v},
+		 "SPTE 0x%" G_GINT64_MODIFIER "x of page gfn 0x%" G_GINT64_MODIFIER "x level %u %s",
+		 m2d_spte_read(c->vm, m2d_sptep(sp, index)), m2d_sp(c->vm, sp)->gfn,
+		 m2d_role_level(m2d_sp(c->vm, sp)->role),
+		 d == M2D_DIFFERS_RIGHTS ? "grants more than the guest's entry and role"
+					 : "is not what the guest's entry calls for");
+	set_flags(c, page, index, page->flags[index] | M2D_VT_REPORTED);
+}
+
+void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index)
+{
+	M2dVtPage *page = m2d_vt_page(c, sp, false);
+
+	if (page != NULL && page->flags[index] != 0)
+		m2d_vt_changed(c, sp, index);
+}
+
+/* --- flushes of the guest --------------------------------------------------------------------- */
+
+static void flush_entry(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, M2dVtPage *page, unsigned i)
+{
+	if (!(page->flags[i] & M2D_VT_CHANGED))
+		return;
+	m2d_premise(c, M2D_INV_UNSYNCED_SHADOW);
+	CHECK_PUT(c, page->flushed[i], page->flushed[i] | 1u << vcpu);
+	check_entry(c, sp, i);
+}
+
+static void flush_page(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, bool globals)
+{
+	M2dVtPage *page = m2d_vt_page(c, sp, false);
+
+	if (page == NULL || page->changed == 0)
+		return;
+	for (unsigned i = 0; i < 512; i++)
+		if (globals || !(page->flags[i] & M2D_VT_GLOBAL))
+			flush_entry(c, vcpu, sp, page, i);
+}
+
+/* The entries that a walk of @gva from @sp goes through. */
+static void flush_path(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, uint64_t gva)
+{
+	while (sp != 0) {
+		unsigned level = m2d_role_level(m2d_sp(c->vm, sp)->role);
+		unsigned index = gva >> (12 + 9 * (level - 1)) & 511;
+		M2dVtPage *page = m2d_vt_page(c, sp, false);
+		uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, index));
+
+		if (page != NULL)
+			flush_entry(c, vcpu, sp, page, index);
+		if (!m2d_spte_is_present(&c->vm->fmt, spte) || m2d_spte_is_last(spte, level))
+			return;
+		sp = m2d_shadow_sp_of_frame(c->vm, m2d_spte_pfn(&c->vm->fmt, spte));
+	}
+}
+
+/* The root page through which @vcpu's MMU translates @gva; 0: none. */
+static M2dSpIndex root_for(const M2dCheck *c, unsigned vcpu, uint64_t gva)
+{
+	const M2dMmuCtx *mmu = &c->vm->vcpu[vcpu]->mmu;
+
+	return mmu->root.sp == M2D_ROOT_PAE ? mmu->pae_root[gva >> 30 & 3] : mmu->root.sp;
+}
+
+void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva, uint32_t pcid)
+{
+	const M2dKvmVcpu *v = c->vm->vcpu[vcpu];
+	bool globals = scope == M2D_GF_ALL || !(v->regs.cr4 & M2D_CR4_PGE);
+	bool pcide = v->regs.cr4 & M2D_CR4_PCIDE;
+	uint64_t cr3 = c->s->cr3[vcpu] != 0 ? c->s->cr3[vcpu] : v->regs.cr3;
+	M2dSpIndex n = m2d_shadow_max_sp(c->vm), root;
+
+	if (scope == M2D_GF_PAGE || scope == M2D_GF_PCID_PAGE) {
+		if (scope == M2D_GF_PAGE || !pcide || (v->regs.cr3 & M2D_CR3_PCID) == pcid)
+			flush_path(c, vcpu, root_for(c, vcpu, gva), gva);
+		return;
+	}
+	for (M2dSpIndex sp = 1; sp < n; sp++) {
+		if (m2d_sp(c->vm, sp)->pfn == 0)
+			continue;
+		/* With PCIDs a load of CR3 covers what the new root leads to; without, no other
+		 * table is reached before the next load. */
+		if (scope == M2D_GF_PCID && pcide) {
+			root = root_for(c, vcpu, 0);
+			if ((cr3 & M2D_CR3_PCID) != pcid || root == 0 ||
+			    m2d_sp(c->vm, root)->gfn != (cr3 & M2D_BITS(51, 12)) >> 12 ||
+			    !m2d_reaches(c, root, sp))
+				continue;
+		}
+		flush_page(c, vcpu, sp, globals);
+	}
+}
+
+void m2d_vt_judge(M2dCheck *c, unsigned vcpu)
+{
+	M2dSpIndex n;
+
+	if (c->s->n_due == 0)
+		return;
+	n = m2d_shadow_max_sp(c->vm);
+	for (M2dSpIndex sp = 1; sp < n; sp++) {
+		M2dVtPage *page = m2d_vt_page(c, sp, false);
+
+		if (page == NULL || page->changed == 0 || m2d_sp(c->vm, sp)->pfn == 0)
+			continue;
+		for (unsigned i = 0; i < 512; i++) {
+			if (!(page->flags[i] & M2D_VT_DUE) || !(page->flushed[i] >> vcpu & 1))
+				continue;
+			check_entry(c, sp, i);
+			if ((page->flags[i] & M2D_VT_DUE) && m2d_vcpu_reaches(c, vcpu, sp))
+				report(c, vcpu, sp, i);
+		}
+	}
+}
