@@ -356,3 +356,26 @@ typedef struct {
 	uint32_t pad;
 } m2d_mmu_commit_zap_frame;
 M2D_ROUTINE(m2d_mmu_commit_zap);
+
+/* --- audit -------------------------------------------------------------------------------------
+ */
+
+/* One thing that does not add up. */
+typedef struct {
+	const char *invariant; /* "INV-KVM-1" ... */
+	const char *what;      /* a short text */
+	M2dSpIndex sp;         /* the page it is about; 0: none */
+	unsigned index;        /* and its entry */
+	uint64_t gfn;
+} M2dShadowFinding;
+
+typedef void (*M2dShadowReport)(const M2dShadowFinding *finding, void *data);
+
+/**
+ * m2d_shadow_audit: check all bookkeeping of the MMU against its tables: reverse maps (INV-KVM-1),
+ * unsync marks (INV-KVM-2), parents, the hash, lists and counts, invalid pages (INV-KVM-3), write
+ * protection of shadowed gfns (INV-WP-1), the software bits of leaves (INV-WP-3). Holds between any
+ * two steps. Slow: looks at everything. @report: told of each finding, in the order of page
+ * numbers; may be NULL. Returns the number of findings.
+ */
+unsigned m2d_shadow_audit(const M2dVm *vm, M2dShadowReport report, void *data);
