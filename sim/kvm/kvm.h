@@ -22,6 +22,9 @@
 /* m2d_kvm_new: a VM with its MMU and run loop in @world. Free with m2d_vm_free(). */
 M2dVm *m2d_kvm_new(M2dWorld *world, const M2dVmConfig *config, GError **error);
 
+/* m2d_kvm_set_regs: the registers that a vCPU starts with (KVM_SET_SREGS), before it has run. */
+void m2d_kvm_set_regs(M2dVm *vm, unsigned vcpu, const M2dRegs *regs);
+
 /* Where a guest's address spaces and their tables are: what set-pte and mov-cr3 need to know. */
 typedef struct {
 	uint64_t root_gpa;  /* of the top table */
