@@ -112,8 +112,7 @@ static bool find_spte(const M2dVm *vm, const M2dKvmVcpu *v, uint64_t gva, uint64
 		if (bits == 2) {
 			if (!(*value & 1))
 				return true;
-		} else if (!m2d_spte_is_present(&vm->fmt, *value) ||
-			   m2d_spte_is_last(*value, l)) {
+		} else if (!m2d_spte_is_present(&vm->fmt, *value) || m2d_spte_is_last(*value, l)) {
 			return true;
 		}
 		table = *value & M2D_SPTE_ADDR;
@@ -282,7 +281,9 @@ static Value page_field(const Eval *x)
 	if (field_is(x->e, "writable"))
 		return yes_no(writable);
 	pfn = pfn << M2D_PAGE_SHIFT | (gpa & 4095);
-	return num(field_is(x->e, "hpa") ? pfn : m2d_space_read64(vm->space, M2D_HPA(pfn & ~UINT64_C(7))));
+	return num(field_is(x->e, "hpa")
+			   ? pfn
+			   : m2d_space_read64(vm->space, M2D_HPA(pfn & ~UINT64_C(7))));
 }
 
 /* --- evaluation ------------------------------------------------------------------------------- */
@@ -380,7 +381,8 @@ static bool compare(M2dScnOperator op, const Value *a, const Value *b)
 	return truth(a);
 }
 
-bool m2d_scn_claim_holds(const M2dScnWorld *w, const M2dScnRun *run, const M2dScnClaim *c, char **why)
+bool m2d_scn_claim_holds(const M2dScnWorld *w, const M2dScnRun *run, const M2dScnClaim *c,
+			 char **why)
 {
 	Eval x = {w, run, c->left};
 	Value left = evaluate(&x);

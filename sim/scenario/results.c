@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The verdict: a variant passes if exactly the invariants that it expects are violated, and, where it
- * expects none, every result and every claim holds. In a variant that expects a violation results
- * may differ: that is what the bug does.
+ * The verdict: a variant passes if exactly the invariants that it expects are violated, and, where
+ * it expects none, every result and every claim holds. In a variant that expects a violation
+ * results may differ: that is what the bug does.
  */
 #include "sim/scenario/results.h"
 
@@ -12,15 +12,15 @@
 
 GArray *m2d_scn_dirty_of(const M2dVm *vm, const M2dScnStep *step)
 {
-	if (step->is_continue || (step->op.kind != M2D_OP_GET_DIRTY_LOG &&
-				  step->op.kind != M2D_OP_CLEAR_DIRTY_LOG))
+	if (step->is_continue ||
+	    (step->op.kind != M2D_OP_GET_DIRTY_LOG && step->op.kind != M2D_OP_CLEAR_DIRTY_LOG))
 		return NULL;
 	return m2d_host_dirty_gfns(vm);
 }
 
 static const char *fault_word(M2dRetPf ret)
 {
-	return ret == M2D_RET_PF_FIXED	    ? "fixed"
+	return ret == M2D_RET_PF_FIXED      ? "fixed"
 	       : ret == M2D_RET_PF_SPURIOUS ? "spurious"
 	       : ret == M2D_RET_PF_RETRY    ? "retry"
 					    : NULL;
@@ -37,7 +37,6 @@ static char *dirty_text(const GArray *gfns)
 		g_string_append(text, "none");
 	return g_string_free(text, FALSE);
 }
-
 
 char *m2d_scn_outcome_text(const M2dScnStep *step, const M2dScnStepEnd *end)
 {
@@ -64,13 +63,13 @@ char *m2d_scn_outcome_text(const M2dScnStep *step, const M2dScnStepEnd *end)
 		break;
 	}
 	if (o->has_hpa)
-		return g_strdup_printf("%s hpa 0x%" G_GINT64_MODIFIER "x value 0x%" G_GINT64_MODIFIER
-				       "x%s%s",
-				       o->result == M2D_OPR_EMULATED ? "emulated" : "ok", o->hpa,
-				       o->value, o->faults != 0 ? ", fault " : "",
-				       o->faults == 0			     ? ""
-				       : fault_word(o->faults_ret) != NULL ? fault_word(o->faults_ret)
-									     : "emulated");
+		return g_strdup_printf(
+			"%s hpa 0x%" G_GINT64_MODIFIER "x value 0x%" G_GINT64_MODIFIER "x%s%s",
+			o->result == M2D_OPR_EMULATED ? "emulated" : "ok", o->hpa, o->value,
+			o->faults != 0 ? ", fault " : "",
+			o->faults == 0                      ? ""
+			: fault_word(o->faults_ret) != NULL ? fault_word(o->faults_ret)
+							    : "emulated");
 	return g_strdup("ok");
 }
 

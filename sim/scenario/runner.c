@@ -14,8 +14,8 @@ typedef struct {
 	M2dScnWorld *w;
 	M2dScnRun *run;
 	const M2dScenario *s;
-	int doing[M2D_MAX_ACTORS];  /* step under way, -1: none */
-	bool held[M2D_MAX_ACTORS];  /* stopped at an `until` point on purpose */
+	int doing[M2D_MAX_ACTORS]; /* step under way, -1: none */
+	bool held[M2D_MAX_ACTORS]; /* stopped at an `until` point on purpose */
 	M2dPoint until[M2D_MAX_ACTORS];
 	M2dCheck *check;
 } M2dScnRunner;
@@ -172,7 +172,8 @@ static bool begin_step(M2dScnRunner *r, unsigned i, GError **error)
 		if (m2d_kvm_idle(vm, actor)) {
 			g_autofree char *name = step_name(r, (int)i);
 
-			return fail_run(r, "%s continues an actor that has nothing under way", name);
+			return fail_run(r, "%s continues an actor that has nothing under way",
+					name);
 		}
 		r->held[actor] = false;
 		r->doing[actor] = (int)i;
@@ -181,12 +182,11 @@ static bool begin_step(M2dScnRunner *r, unsigned i, GError **error)
 	if (!m2d_kvm_idle(vm, actor) && s->op.kind != M2D_OP_PREEMPT &&
 	    s->op.kind != M2D_OP_RESUME) {
 		g_autofree char *name = step_name(r, (int)i);
-		g_autofree char *other =
-			r->doing[actor] >= 0 ? step_name(r, r->doing[actor]) : g_strdup("an interrupt");
+		g_autofree char *other = r->doing[actor] >= 0 ? step_name(r, r->doing[actor])
+							      : g_strdup("an interrupt");
 
 		return fail_run(r, "%s cannot begin: %s is not over, it waits for %s", name, other,
-				r->held[actor] ? "its `continue`"
-					       : wait_text(vm->rt->task[actor]));
+				r->held[actor] ? "its `continue`" : wait_text(vm->rt->task[actor]));
 	}
 	if (!m2d_kvm_start(vm, actor, &s->op, &local)) {
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT, "%s:%u:%u: %s", r->s->path,
@@ -231,10 +231,9 @@ static bool follow(M2dScnRunner *r, const GArray *schedule, bool *begun, GError 
 
 	for (guint c = 0; c < schedule->len; c++) {
 		const M2dScnChoice *choice = &g_array_index(schedule, M2dScnChoice, c);
-		unsigned actor = choice->actor;
+		/* A schedule file does not know how many vCPUs come before the host. */
+		unsigned actor = MIN(choice->actor, vm->host_actor);
 
-		if (actor >= vm->rt->n_tasks)
-			continue;
 		for (uint32_t k = 0; k < choice->count; k++) {
 			if (m2d_kvm_idle(vm, actor) && !m2d_kvm_wants_step(vm, actor)) {
 				unsigned i;
@@ -413,9 +412,9 @@ GArray *m2d_scn_run_schedule(const M2dScnRun *run)
 
 	for (guint i = 0; i < run->micro->len; i++) {
 		const M2dScnMicro *m = &g_array_index(run->micro, M2dScnMicro, i);
-		M2dScnChoice *last = choices->len != 0 ? &g_array_index(choices, M2dScnChoice,
-									choices->len - 1)
-						       : NULL;
+		M2dScnChoice *last =
+			choices->len != 0 ? &g_array_index(choices, M2dScnChoice, choices->len - 1)
+					  : NULL;
 
 		if (last != NULL && last->actor == m->actor) {
 			last->count++;

@@ -15,9 +15,9 @@
 /* One micro-step as it was taken. */
 typedef struct {
 	uint8_t actor;
-	bool done;       /* the operation ended with it */
-	uint16_t point;  /* where the actor stopped */
-	int step;        /* index of the scenario's step that it belongs to; -1: an interrupt */
+	bool done;      /* the operation ended with it */
+	uint16_t point; /* where the actor stopped */
+	int step;       /* index of the scenario's step that it belongs to; -1: an interrupt */
 	guint first_event, n_events; /* in M2dScnRun.events */
 } M2dScnMicro;
 
@@ -26,7 +26,7 @@ typedef struct {
 	bool started, ended, blocked; /* blocked: when the next step was begun */
 	bool reached;                 /* its `until` point */
 	M2dOpOutcome outcome;
-	GArray *dirty; /* of uint64_t gfns; get-dirty-log only, else NULL */
+	GArray *dirty;  /* of uint64_t gfns; get-dirty-log only, else NULL */
 	char *mismatch; /* what was expected and what came, or NULL */
 } M2dScnStepEnd;
 
@@ -35,17 +35,17 @@ typedef struct {
 	int variant;
 	char *kvm;
 	bool pass;
-	char *why;            /* one line: why not, or NULL */
-	GArray *micro;        /* of M2dScnMicro */
-	GArray *events;       /* of M2dEvent */
-	M2dScnStepEnd *steps; /* by index of the scenario's steps */
-	GArray *findings;     /* of M2dFinding, owned */
-	GPtrArray *claims;    /* failed claims, as text */
-	uint64_t hash;        /* of the final state */
+	char *why;             /* one line: why not, or NULL */
+	GArray *micro;         /* of M2dScnMicro */
+	GArray *events;        /* of M2dEvent */
+	M2dScnStepEnd *steps;  /* by index of the scenario's steps */
+	GArray *findings;      /* of M2dFinding, owned */
+	GPtrArray *claims;     /* failed claims, as text */
+	uint64_t hash;         /* of the final state */
 	uint64_t *event_count; /* [M2D_N_EVENTS] */
 	uint64_t *point_count; /* [M2D_N_POINTS] */
-	uint64_t cycles;      /* of all vCPUs and the host */
-	M2dStats stats;       /* of all pCPUs */
+	uint64_t cycles;       /* of all vCPUs and the host */
+	M2dStats stats;        /* of all pCPUs */
 	uint64_t host_cycles;
 } M2dScnRun;
 

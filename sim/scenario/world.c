@@ -15,10 +15,11 @@
 /* Pages for tables where the layout names none. */
 #define DEFAULT_TABLES 64u
 
-static bool fail(GError **error, const M2dScnWorld *w, const M2dScnPlace *at, const char *format, ...)
-	G_GNUC_PRINTF(4, 5);
+static bool fail(GError **error, const M2dScnWorld *w, const M2dScnPlace *at, const char *format,
+		 ...) G_GNUC_PRINTF(4, 5);
 
-static bool fail(GError **error, const M2dScnWorld *w, const M2dScnPlace *at, const char *format, ...)
+static bool fail(GError **error, const M2dScnWorld *w, const M2dScnPlace *at, const char *format,
+		 ...)
 {
 	g_autofree char *text = NULL;
 	va_list args;
@@ -225,7 +226,8 @@ static bool add_mapping(M2dScnWorld *w, const M2dScnObject *o, GError **error)
 		if (!m2d_guest_tables_map(&w->tables, w->spaces[o->gva.gpt].root_gpa, gva, gpa,
 					  o->gva.shift, (unsigned)o->gva.rights))
 			return fail(error, w, &o->place,
-				    "0x%" G_GINT64_MODIFIER "x cannot be mapped: no room for tables, or "
+				    "0x%" G_GINT64_MODIFIER
+				    "x cannot be mapped: no room for tables, or "
 				    "the paging mode has no page of this size there",
 				    gva);
 		gpa += size;
@@ -254,7 +256,6 @@ static void start_vcpus(M2dScnWorld *w, const M2dRegs *regs)
 	const M2dScenario *s = w->scenario;
 
 	for (unsigned i = 0; i < w->vm->n_vcpus; i++) {
-		M2dKvmVcpu *v = w->vm->vcpu[i];
 		M2dRegs r = *regs;
 		unsigned gpt = 0, pcid = 0;
 

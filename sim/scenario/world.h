@@ -3,14 +3,15 @@
 #pragma once
 
 #include "sim/kvm/kvm.h"
+#include "sim/mmu/timing.h"
 #include "sim/scenario/config.h"
 #include "sim/scenario/guest-tables.h"
 #include "sim/scenario/scenario.h"
 
 /* What a run changes in a variant's settings. */
 typedef struct {
-	const char *kvm;                 /* profile instead of the variant's, or NULL */
-	const char *const *without;      /* names of duties to leave out, NULL-terminated, or NULL */
+	const char *kvm;            /* profile instead of the variant's, or NULL */
+	const char *const *without; /* names of duties to leave out, NULL-terminated, or NULL */
 	M2dTimingModel timing;
 } M2dScnOptions;
 
@@ -27,8 +28,8 @@ typedef struct {
 } M2dScnWorld;
 
 /**
- * m2d_scn_world_new: build @variant (-1 if the scenario has none) of @scenario, which must outlive it.
- * NULL with @error, whose message starts with the place in the file where there is one.
+ * m2d_scn_world_new: build @variant (-1 if the scenario has none) of @scenario, which must outlive
+ * it. NULL with @error, whose message starts with the place in the file where there is one.
  */
 M2dScnWorld *m2d_scn_world_new(const M2dScenario *scenario, int variant,
 			       const M2dScnOptions *options, GError **error);
