@@ -108,8 +108,8 @@ static bool check_state(Session *session, const M2dScnRun *run)
 	if (s == NULL || !s->has_state || s->state == run->hash)
 		return true;
 	fprintf(stderr,
-		"mmu2d run: %s: ends in state %016" G_GINT64_MODIFIER "x, the schedule says %016"
-		G_GINT64_MODIFIER "x\n",
+		"mmu2d run: %s: ends in state %016" G_GINT64_MODIFIER
+		"x, the schedule says %016" G_GINT64_MODIFIER "x\n",
 		run->scenario->path, run->hash, s->state);
 	session->failed++;
 	return false;
@@ -121,9 +121,9 @@ static bool run_one(Session *session, const M2dScenario *s, int variant, GPtrArr
 	M2dScnOptions options = {.kvm = o.kvm,
 				 .without = (const char *const *)o.without,
 				 .timing = o.cost ? M2D_TIMING_BLOCKING : M2D_TIMING_FUNCTIONAL};
-	M2dScnRun *run = m2d_scn_run(s, variant, &options,
-				     session->schedule != NULL ? session->schedule->choices : NULL,
-				     error);
+	M2dScnRun *run =
+		m2d_scn_run(s, variant, &options,
+			    session->schedule != NULL ? session->schedule->choices : NULL, error);
 
 	if (run == NULL)
 		return false;
@@ -168,8 +168,8 @@ static bool run_file(Session *session, const char *path, GError **error)
 		if (m2d_interrupted() || !run_one(session, s, v, runs, error))
 			return false;
 	if (o.cost && session->json == NULL) {
-		g_autofree char *text = m2d_run_cost_text((const M2dScnRun *const *)runs->pdata,
-							  runs->len);
+		g_autofree char *text =
+			m2d_run_cost_text((const M2dScnRun *const *)runs->pdata, runs->len);
 
 		printf("\n%s\n", text);
 	}
@@ -213,12 +213,13 @@ static int run(int argc, char **argv)
 	GError *error = NULL;
 	int status;
 
-	if (!m2d_cmd_parse(&m2d_cmd_run, "SCENARIO... [OPTION...]",
-			   "Runs each variant of the scenarios and compares what the checker found, "
-			   "results\nand claims with what the variant expects (mmu2d-scenario(5)).\n\n"
-			   "Example:\n  mmu2d run scenarios/regressions/2021-pv-flush-before-sync.scn "
-			   "--explain",
-			   &argc, &argv, &status))
+	if (!m2d_cmd_parse(
+		    &m2d_cmd_run, "SCENARIO... [OPTION...]",
+		    "Runs each variant of the scenarios and compares what the checker found, "
+		    "results\nand claims with what the variant expects (mmu2d-scenario(5)).\n\n"
+		    "Example:\n  mmu2d run scenarios/regressions/2021-pv-flush-before-sync.scn "
+		    "--explain",
+		    &argc, &argv, &status))
 		return status;
 	if (o.schedule != NULL) {
 		schedule = m2d_schedule_load(o.schedule, &error);

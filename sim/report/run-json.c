@@ -5,8 +5,7 @@
 
 static void add_expected(M2dJson *json, const M2dScnRun *run)
 {
-	const M2dScnVariant *v =
-		run->variant >= 0 ? &run->scenario->variants[run->variant] : NULL;
+	const M2dScnVariant *v = run->variant >= 0 ? &run->scenario->variants[run->variant] : NULL;
 
 	m2d_json_array_begin(json, "expected");
 	for (unsigned i = 0; v != NULL && i < v->n_expect; i++)

@@ -97,21 +97,23 @@ M2dLadder *m2d_run_ladder(const M2dScnRun *run)
 			begun[m->step] = true;
 			number = step->label;
 			g_string_append(cell, step->text);
-		} else if (step == NULL && (i == 0 || g_array_index(run->micro, M2dScnMicro, i - 1)
-								      .actor != m->actor)) {
+		} else if (step == NULL &&
+			   (i == 0 ||
+			    g_array_index(run->micro, M2dScnMicro, i - 1).actor != m->actor)) {
 			g_string_append(cell, "(interrupt)");
 		}
 		add_events(run, m, cell);
 		if (!m->done && m->point != M2D_PT_NONE && cell->len != 0)
-			g_string_append_printf(cell, "\n  [%s]", m2d_point_name((M2dPoint)m->point));
+			g_string_append_printf(cell, "\n  [%s]",
+					       m2d_point_name((M2dPoint)m->point));
 		if (m->done && step != NULL) {
-			g_autofree char *text =
-				m2d_scn_outcome_text(step, &run->steps[m->step]);
+			g_autofree char *text = m2d_scn_outcome_text(step, &run->steps[m->step]);
 
 			g_string_append_printf(cell, "%s  -> %s", cell->len != 0 ? "\n" : "", text);
 		}
 		if (cell->len != 0)
-			m2d_ladder_row(ladder, number, column_of(run, m->actor, n_vcpus), cell->str);
+			m2d_ladder_row(ladder, number, column_of(run, m->actor, n_vcpus),
+				       cell->str);
 		g_string_free(cell, TRUE);
 	}
 	return ladder;
@@ -121,8 +123,7 @@ M2dLadder *m2d_run_ladder(const M2dScnRun *run)
 
 static void add_expected(const M2dScnRun *run, GString *text)
 {
-	const M2dScnVariant *v =
-		run->variant >= 0 ? &run->scenario->variants[run->variant] : NULL;
+	const M2dScnVariant *v = run->variant >= 0 ? &run->scenario->variants[run->variant] : NULL;
 
 	if (v == NULL || v->n_expect == 0) {
 		g_string_append(text, "clean");

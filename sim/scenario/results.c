@@ -12,10 +12,22 @@
 
 GArray *m2d_scn_dirty_of(const M2dVm *vm, const M2dScnStep *step)
 {
+	const M2dMemslot *slot;
+	GArray *gfns;
+
 	if (step->is_continue ||
 	    (step->op.kind != M2D_OP_GET_DIRTY_LOG && step->op.kind != M2D_OP_CLEAR_DIRTY_LOG))
 		return NULL;
-	return m2d_host_dirty_gfns(vm);
+	slot = m2d_slot(vm, (unsigned)step->op.arg[step->op.kind == M2D_OP_GET_DIRTY_LOG ? 1 : 3],
+			(unsigned)step->op.arg[0]);
+	gfns = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+	for (uint64_t i = 0; i < slot->npages; i++) {
+		uint64_t gfn = slot->base_gfn + i;
+
+		if (*m2d_slot_log_word(vm, slot, i / 64) >> (i % 64) & 1)
+			g_array_append_val(gfns, gfn);
+	}
+	return gfns;
 }
 
 static const char *fault_word(M2dRetPf ret)
@@ -101,6 +113,8 @@ static bool matches(const M2dScnResult *r, const M2dScnStep *step, const M2dScnS
 		return done && o->value == r->number;
 	case M2D_SCN_RESULT_PF:
 		return o->result == M2D_OPR_PF && (!r->given || o->value == r->number);
+	case M2D_SCN_RESULT_GP:
+		return o->result == M2D_OPR_GP;
 	case M2D_SCN_RESULT_MMIO:
 		return o->result == M2D_OPR_MMIO;
 	case M2D_SCN_RESULT_EMULATED:

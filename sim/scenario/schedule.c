@@ -73,7 +73,8 @@ static void take(char **field, const char *value)
 	*field = g_strdup(value);
 }
 
-static bool parse_line(M2dSchedule *s, const char *path, unsigned number, char *line, GError **error)
+static bool parse_line(M2dSchedule *s, const char *path, unsigned number, char *line,
+		       GError **error)
 {
 	char *value = strchr(line, ' '), *end;
 
@@ -99,8 +100,7 @@ static bool parse_line(M2dSchedule *s, const char *path, unsigned number, char *
 		if (!s->has_state)
 			return bad(error, path, number, "a hexadecimal number");
 	} else {
-		return bad(error, path, number,
-			   "scenario, sha256, variant, kvm, choices or state");
+		return bad(error, path, number, "scenario, sha256, variant, kvm, choices or state");
 	}
 	return true;
 }
@@ -142,8 +142,8 @@ static void add_choice(GString *out, const M2dScnChoice *c, unsigned n_vcpus)
 
 char *m2d_schedule_text(const M2dScnRun *run, unsigned n_vcpus, const char *text, gsize len)
 {
-	g_autofree char *digest = g_compute_checksum_for_data(G_CHECKSUM_SHA256,
-							      (const guchar *)text, len);
+	g_autofree char *digest =
+		g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)text, len);
 	g_autoptr(GArray) choices = m2d_scn_run_schedule(run);
 	GString *out = g_string_new("mmu2d-schedule 1\n");
 

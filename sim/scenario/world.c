@@ -90,14 +90,23 @@ static bool make_config(M2dScnWorld *w, M2dVmConfig *c, const M2dScnOptions *o, 
 	       apply_options(w, c, o, error);
 }
 
+static bool is_set(const M2dScnWorld *w, unsigned setting)
+{
+	return m2d_scn_config_origin(w->scenario, w->variant, setting) != NULL;
+}
+
 static M2dMachine *load_machine(const M2dScnWorld *w, GError **error)
 {
 	M2dMachine *m = m2d_machine_load(w->config.machine, error);
 
 	if (m == NULL)
 		return NULL;
-	m->vendor = w->config.vendor == M2D_SCN_VENDOR_AMD ? M2D_VENDOR_AMD : M2D_VENDOR_INTEL;
-	m->maxphyaddr = (uint32_t)w->config.maxphyaddr;
+	/* A real processor is its vendor's unless the scenario says otherwise. */
+	if (strcmp(m->name, "litmus") == 0 || is_set(w, M2D_SCN_SET_vendor))
+		m->vendor =
+			w->config.vendor == M2D_SCN_VENDOR_AMD ? M2D_VENDOR_AMD : M2D_VENDOR_INTEL;
+	if (strcmp(m->name, "litmus") == 0 || is_set(w, M2D_SCN_SET_maxphyaddr))
+		m->maxphyaddr = (uint32_t)w->config.maxphyaddr;
 	if (w->config.tlb == M2D_SCN_TLB_IDEAL && strcmp(m->name, "litmus") != 0)
 		m->tlb.ideal = true;
 	if (!m2d_machine_check(m, error)) {
