@@ -36,6 +36,13 @@ typedef struct {
 	const M2dGuestSpace *space;
 	unsigned n_spaces;
 	uint64_t direct_map; /* gva at which the guest maps gpa 0 and so on, for its own tables */
+	/* When pv-flush also flushes the vCPU that executes it; Linux 5.13 went from first to last
+	 * (4ce94eabac16). */
+	enum {
+		M2D_LOCAL_FLUSH_NONE,
+		M2D_LOCAL_FLUSH_FIRST,
+		M2D_LOCAL_FLUSH_LAST,
+	} local_flush;
 } M2dGuestInfo;
 
 /* How an operation ended. */

@@ -220,7 +220,7 @@ static bool add_spaces(M2dScnWorld *w, uint64_t first, uint64_t end, GError **er
 				    first);
 		w->spaces[i].root_gpa = root;
 	}
-	w->guest = (M2dGuestInfo){w->spaces, n, w->tables.direct_map};
+	w->guest = (M2dGuestInfo){w->spaces, n, w->tables.direct_map, w->config.guest_local_flush};
 	m2d_kvm_set_guest(w->vm, &w->guest);
 	return true;
 }
