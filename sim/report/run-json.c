@@ -17,7 +17,7 @@ static void add_findings(M2dJson *json, const M2dScnRun *run)
 {
 	m2d_json_array_begin(json, "violations");
 	for (guint i = 0; i < run->findings->len; i++) {
-		const M2dFinding *f = &g_array_index(run->findings, M2dFinding, i);
+		const M2dScnFinding *f = &g_array_index(run->findings, M2dScnFinding, i);
 		const M2dScnStep *s = f->label >= 0 ? &run->scenario->steps[f->label] : NULL;
 
 		m2d_json_object_begin(json, NULL);
@@ -28,6 +28,7 @@ static void add_findings(M2dJson *json, const M2dScnRun *run)
 			m2d_json_uint(json, "actor", f->actor);
 		m2d_json_string(json, "step", s != NULL ? s->label : NULL);
 		m2d_json_uint(json, "line", s != NULL ? s->place.line : 0);
+		m2d_json_string(json, "what", f->what);
 		m2d_json_string(json, "story", f->story);
 		m2d_json_object_end(json);
 	}
@@ -64,6 +65,16 @@ static void add_cost(M2dJson *json, const M2dScnRun *run)
 	m2d_json_object_end(json);
 }
 
+static void add_premises(M2dJson *json, const M2dScnRun *run)
+{
+	m2d_json_object_begin(json, "premises");
+	for (unsigned i = 0; i < M2D_N_INVARIANTS; i++)
+		if (run->premises[i] != 0)
+			m2d_json_uint(json, m2d_invariant((M2dInvariantId)i)->name,
+				      run->premises[i]);
+	m2d_json_object_end(json);
+}
+
 static void add_events(M2dJson *json, const M2dScnRun *run)
 {
 	m2d_json_object_begin(json, "events");
@@ -89,6 +100,7 @@ void m2d_run_json(M2dJson *json, const M2dScnRun *run, bool cost)
 		m2d_json_string(json, NULL, run->claims->pdata[i]);
 	m2d_json_array_end(json);
 	add_steps(json, run);
+	add_premises(json, run);
 	add_events(json, run);
 	if (cost)
 		add_cost(json, run);

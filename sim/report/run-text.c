@@ -156,9 +156,9 @@ char *m2d_run_stories_text(const M2dScnRun *run)
 	GString *text = g_string_new(NULL);
 
 	for (guint i = 0; i < run->findings->len; i++) {
-		const M2dFinding *f = &g_array_index(run->findings, M2dFinding, i);
+		const M2dScnFinding *f = &g_array_index(run->findings, M2dScnFinding, i);
 
-		g_string_append_printf(text, "  %s:\n", f->invariant);
+		g_string_append_printf(text, "  %s: %s\n", f->invariant, f->what);
 		for (const char *line = f->story; *line != '\0';) {
 			size_t n = strcspn(line, "\n");
 

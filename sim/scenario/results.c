@@ -174,7 +174,8 @@ static bool expected(const M2dScnVariant *v, const char *invariant)
 static bool found(const M2dScnRun *run, const char *invariant)
 {
 	for (guint i = 0; i < run->findings->len; i++)
-		if (strcmp(g_array_index(run->findings, M2dFinding, i).invariant, invariant) == 0)
+		if (strcmp(g_array_index(run->findings, M2dScnFinding, i).invariant, invariant) ==
+		    0)
 			return true;
 	return false;
 }
@@ -215,7 +216,7 @@ void m2d_scn_judge(const M2dScnWorld *w, M2dScnRun *run, bool as_written)
 	if (as_written && clean)
 		judge_claims(w, run);
 	for (guint i = 0; i < run->findings->len; i++) {
-		const M2dFinding *f = &g_array_index(run->findings, M2dFinding, i);
+		const M2dScnFinding *f = &g_array_index(run->findings, M2dScnFinding, i);
 
 		if (!expected(v, f->invariant))
 			set_why(run, g_strdup_printf("%s is violated", f->invariant));

@@ -17,7 +17,9 @@ typedef struct {
 	int doing[M2D_MAX_ACTORS]; /* step under way, -1: none */
 	bool held[M2D_MAX_ACTORS]; /* stopped at an `until` point on purpose */
 	M2dPoint until[M2D_MAX_ACTORS];
+	M2dScnMicro now; /* being taken */
 	M2dCheck *check;
+	GStringChunk *names; /* of steps, for stories */
 } M2dScnRunner;
 
 static void on_event(const M2dEvent *event, void *data)
@@ -78,7 +80,8 @@ static bool micro_step(M2dScnRunner *r, unsigned actor)
 
 	if (r->run->micro->len >= MAX_MICRO)
 		return fail_run(r, "no end after %u micro-steps: a livelock", MAX_MICRO);
-	m2d_check_set_step(r->check, m.step);
+	m.number = vm->rt->steps[actor] + 1;
+	r->now = m;
 	m.done = m2d_kvm_step(vm, actor);
 	m.point = vm->rt->task[actor]->point;
 	m.n_events = r->run->events->len - m.first_event;
@@ -311,11 +314,53 @@ static bool finish_all(M2dScnRunner *r)
 	return true;
 }
 
-static char *label_of(int step, void *data)
+/* The scenario's step that micro-step @number of @actor belongs to, or -1. */
+static int step_of(const M2dScnRunner *r, unsigned actor, uint32_t number)
+{
+	if (r->now.actor == actor && r->now.number == number)
+		return r->now.step;
+	for (guint i = r->run->micro->len; i-- > 0;) {
+		const M2dScnMicro *m = &g_array_index(r->run->micro, M2dScnMicro, i);
+
+		if (m->actor == actor && m->number == number)
+			return m->step;
+	}
+	return -1;
+}
+
+static const char *label_of(unsigned actor, uint32_t number, void *data)
 {
 	const M2dScnRunner *r = data;
+	int step = step_of(r, actor, number);
+	g_autofree char *name = step >= 0 ? step_name(r, step) : NULL;
 
-	return step < 0 ? NULL : step_name(r, step);
+	return name != NULL ? g_string_chunk_insert_const(r->names, name) : NULL;
+}
+
+static void clear_finding(gpointer data)
+{
+	M2dScnFinding *f = data;
+
+	g_free(f->what);
+	g_free(f->story);
+}
+
+static void keep_findings(M2dScnRunner *r)
+{
+	GArray *kept = g_array_new(FALSE, FALSE, sizeof(M2dScnFinding));
+
+	g_array_set_clear_func(kept, clear_finding);
+	for (unsigned i = 0; i < m2d_check_n_findings(r->check); i++) {
+		const M2dFinding *f = m2d_check_finding(r->check, i);
+		M2dScnFinding k = {m2d_invariant(f->id)->name, f->actor,
+				   step_of(r, f->actor, f->step), g_strdup(f->what),
+				   g_strdup(f->story)};
+
+		g_array_append_val(kept, k);
+	}
+	r->run->findings = kept;
+	for (unsigned i = 0; i < M2D_N_INVARIANTS; i++)
+		r->run->premises[i] = m2d_check_premises(r->check, (M2dInvariantId)i);
 }
 
 static void collect(M2dScnRunner *r)
@@ -324,7 +369,7 @@ static void collect(M2dScnRunner *r)
 	M2dVm *vm = r->w->vm;
 
 	m2d_check_end(r->check);
-	run->findings = m2d_check_steal_findings(r->check);
+	keep_findings(r);
 	run->hash = m2d_arena_rehash(vm->arena);
 	memcpy(run->event_count, vm->ev->count, sizeof(vm->ev->count));
 	memcpy(run->point_count, vm->rt->point_count, sizeof(vm->rt->point_count));
@@ -344,7 +389,6 @@ static void collect(M2dScnRunner *r)
 static void run_variant(M2dScnRunner *r, const GArray *schedule, GError **error)
 {
 	memset(r->doing, 0xff, sizeof(r->doing));
-	m2d_check_name_steps(r->check, label_of, r);
 	m2d_events_listen(r->w->vm->ev, on_event, r);
 	if (all_steps(r, schedule, error))
 		finish_all(r);
@@ -374,11 +418,14 @@ M2dScnRun *m2d_scn_run(const M2dScenario *scenario, int variant, const M2dScnOpt
 	run->event_count = g_new0(uint64_t, M2D_N_EVENTS);
 	run->point_count = g_new0(uint64_t, M2D_N_POINTS);
 	r.run = run;
-	r.check = m2d_check_new(w->vm, NULL);
+	r.names = g_string_chunk_new(256);
+	r.check = m2d_check_new(
+		w->vm, &(M2dCheckOptions){.audit_every = 1, .label = label_of, .label_data = &r});
 	run_variant(&r, schedule, &local);
 	if (local == NULL)
 		m2d_scn_judge(w, run, schedule == NULL);
 	m2d_check_free(r.check);
+	g_string_chunk_free(r.names);
 	if (local != NULL) {
 		g_propagate_error(error, local);
 		return NULL;

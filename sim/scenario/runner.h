@@ -15,9 +15,10 @@
 /* One micro-step as it was taken. */
 typedef struct {
 	uint8_t actor;
-	bool done;      /* the operation ended with it */
-	uint16_t point; /* where the actor stopped */
-	int step;       /* index of the scenario's step that it belongs to; -1: an interrupt */
+	bool done;       /* the operation ended with it */
+	uint16_t point;  /* where the actor stopped */
+	int step;        /* index of the scenario's step that it belongs to; -1: an interrupt */
+	uint32_t number; /* of the actor's micro-steps in this run, from 1 */
 	guint first_event, n_events; /* in M2dScnRun.events */
 } M2dScnMicro;
 
@@ -30,16 +31,26 @@ typedef struct {
 	char *mismatch; /* what was expected and what came, or NULL */
 } M2dScnStepEnd;
 
+/* A finding, kept after the checker is gone. */
+typedef struct {
+	const char *invariant;
+	uint8_t actor; /* M2D_NO_ACTOR: none */
+	int label;     /* index of the scenario's step in which it was found, or -1 */
+	char *what;    /* one line */
+	char *story;   /* lines */
+} M2dScnFinding;
+
 typedef struct {
 	const M2dScenario *scenario;
 	int variant;
 	char *kvm;
 	bool pass;
-	char *why;             /* one line: why not, or NULL */
-	GArray *micro;         /* of M2dScnMicro */
-	GArray *events;        /* of M2dEvent */
-	M2dScnStepEnd *steps;  /* by index of the scenario's steps */
-	GArray *findings;      /* of M2dFinding, owned */
+	char *why;            /* one line: why not, or NULL */
+	GArray *micro;        /* of M2dScnMicro */
+	GArray *events;       /* of M2dEvent */
+	M2dScnStepEnd *steps; /* by index of the scenario's steps */
+	GArray *findings;     /* of M2dScnFinding */
+	uint64_t premises[M2D_N_INVARIANTS];
 	GPtrArray *claims;     /* failed claims, as text */
 	uint64_t hash;         /* of the final state */
 	uint64_t *event_count; /* [M2D_N_EVENTS] */
