@@ -124,13 +124,13 @@ static bool run_actor(M2dScnRunner *r, unsigned actor)
 	return true;
 }
 
-/* Actors that were blocked go on as soon as they can. */
+/* Actors that were blocked go on as soon as they can; so do interrupts that were begun. */
 static bool run_unblocked(M2dScnRunner *r)
 {
 	M2dVm *vm = r->w->vm;
 
 	for (unsigned a = 0; a < vm->rt->n_tasks; a++) {
-		if (r->doing[a] < 0 || r->held[a] || !m2d_kvm_wants_step(vm, a))
+		if (m2d_kvm_idle(vm, a) || r->held[a] || !m2d_kvm_wants_step(vm, a))
 			continue;
 		if (!run_actor(r, a))
 			return false;
