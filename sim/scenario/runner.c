@@ -20,6 +20,7 @@ typedef struct {
 	M2dScnMicro now; /* being taken */
 	M2dCheck *check;
 	GStringChunk *names; /* of steps, for stories */
+	bool undo;
 } M2dScnRunner;
 
 static void on_event(const M2dEvent *event, void *data)
@@ -70,6 +71,29 @@ static void end_step(M2dScnRunner *r, unsigned actor)
 	end->dirty = m2d_scn_dirty_of(vm, &r->s->steps[step]);
 }
 
+/* Take a micro-step and undo it: all that it did must be in the journal. @after: hash behind it. */
+static bool step_and_undo(M2dScnRunner *r, unsigned actor, uint64_t *after)
+{
+	M2dVm *vm = r->w->vm;
+	M2dArena *arena = vm->arena;
+	M2dMark mark = m2d_arena_mark(arena);
+	uint64_t before = arena->hash;
+	guint n_events = r->run->events->len;
+	uint32_t number = vm->rt->steps[actor];
+
+	m2d_kvm_step(vm, actor);
+	*after = arena->hash;
+	if (m2d_arena_rehash(arena) != *after)
+		return fail_run(r, "micro-step %u: a store bypassed the journal",
+				r->run->micro->len);
+	m2d_arena_rollback(arena, mark);
+	if (arena->hash != before || m2d_arena_rehash(arena) != before)
+		return fail_run(r, "micro-step %u was not undone", r->run->micro->len);
+	vm->rt->steps[actor] = number;
+	g_array_set_size(r->run->events, n_events);
+	return true;
+}
+
 /* One micro-step of @actor, which must be able to take it. */
 static bool micro_step(M2dScnRunner *r, unsigned actor)
 {
@@ -77,12 +101,18 @@ static bool micro_step(M2dScnRunner *r, unsigned actor)
 	M2dScnMicro m = {.actor = (uint8_t)actor,
 			 .step = r->doing[actor],
 			 .first_event = r->run->events->len};
+	uint64_t after = 0;
 
 	if (r->run->micro->len >= MAX_MICRO)
 		return fail_run(r, "no end after %u micro-steps: a livelock", MAX_MICRO);
 	m.number = vm->rt->steps[actor] + 1;
 	r->now = m;
+	if (r->undo && !step_and_undo(r, actor, &after))
+		return false;
 	m.done = m2d_kvm_step(vm, actor);
+	if (r->undo && vm->arena->hash != after)
+		return fail_run(r, "micro-step %u went another way the second time",
+				r->run->micro->len);
 	m.point = vm->rt->task[actor]->point;
 	m.n_events = r->run->events->len - m.first_event;
 	g_array_append_val(r->run->micro, m);
@@ -390,6 +420,8 @@ static void run_variant(M2dScnRunner *r, const GArray *schedule, GError **error)
 {
 	memset(r->doing, 0xff, sizeof(r->doing));
 	m2d_events_listen(r->w->vm->ev, on_event, r);
+	if (r->undo)
+		m2d_arena_attach_journal(r->w->vm->arena);
 	if (all_steps(r, schedule, error))
 		finish_all(r);
 	if (error == NULL || *error == NULL)
@@ -402,7 +434,7 @@ M2dScnRun *m2d_scn_run(const M2dScenario *scenario, int variant, const M2dScnOpt
 {
 	g_autoptr(M2dScnWorld) w = m2d_scn_world_new(scenario, variant, options, error);
 	g_autoptr(M2dScnRun) run = NULL;
-	M2dScnRunner r = {.w = w, .s = scenario};
+	M2dScnRunner r = {.w = w, .s = scenario, .undo = options->undo};
 	GError *local = NULL;
 
 	if (w == NULL)

@@ -13,6 +13,7 @@ typedef struct {
 	const char *kvm;            /* profile instead of the variant's, or NULL */
 	const char *const *without; /* names of duties to leave out, NULL-terminated, or NULL */
 	M2dTimingModel timing;
+	bool undo; /* take each micro-step, undo it and take it again; a difference fails the run */
 } M2dScnOptions;
 
 typedef struct {
