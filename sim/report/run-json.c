@@ -13,19 +13,27 @@ static void add_expected(M2dJson *json, const M2dScnRun *run)
 	m2d_json_array_end(json);
 }
 
+/* "vcpu1", "host"; NULL: nobody's step. */
+static char *actor_name(const M2dScnRun *run, unsigned actor)
+{
+	if (actor == M2D_NO_ACTOR)
+		return NULL;
+	if (actor >= m2d_run_vcpus(run))
+		return g_strdup("host");
+	return g_strdup_printf("vcpu%u", actor);
+}
+
 static void add_findings(M2dJson *json, const M2dScnRun *run)
 {
 	m2d_json_array_begin(json, "violations");
 	for (guint i = 0; i < run->findings->len; i++) {
 		const M2dScnFinding *f = &g_array_index(run->findings, M2dScnFinding, i);
 		const M2dScnStep *s = f->label >= 0 ? &run->scenario->steps[f->label] : NULL;
+		g_autofree char *actor = actor_name(run, f->actor);
 
 		m2d_json_object_begin(json, NULL);
 		m2d_json_string(json, "invariant", f->invariant);
-		if (f->actor == M2D_NO_ACTOR)
-			m2d_json_string(json, "actor", NULL);
-		else
-			m2d_json_uint(json, "actor", f->actor);
+		m2d_json_string(json, "actor", actor);
 		m2d_json_string(json, "step", s != NULL ? s->label : NULL);
 		m2d_json_uint(json, "line", s != NULL ? s->place.line : 0);
 		m2d_json_string(json, "what", f->what);

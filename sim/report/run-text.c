@@ -10,6 +10,17 @@ const char *m2d_run_name(const M2dScnRun *run)
 	return run->variant >= 0 ? run->scenario->variants[run->variant].name : "";
 }
 
+unsigned m2d_run_vcpus(const M2dScnRun *run)
+{
+	M2dScnConfig config;
+	unsigned n;
+
+	m2d_scn_config(run->scenario, run->variant, &config);
+	n = (unsigned)config.vcpus;
+	m2d_scn_config_clear(&config);
+	return n;
+}
+
 /* --- the ladder of a run ---------------------------------------------------------------------- */
 
 /* Events that a reader of a story wants: not bookkeeping, not what the step's own line says. */
@@ -39,14 +50,12 @@ static bool tells(M2dEventType type)
 
 static void add_events(const M2dScnRun *run, const M2dScnMicro *m, GString *cell)
 {
-	char buf[160];
-
 	for (guint i = 0; i < m->n_events; i++) {
 		const M2dEvent *e = &g_array_index(run->events, M2dEvent, m->first_event + i);
+		g_autofree char *text = tells((M2dEventType)e->type) ? m2d_run_event_text(e) : NULL;
 
-		if (tells((M2dEventType)e->type))
-			g_string_append_printf(cell, "%s  %s", cell->len != 0 ? "\n" : "",
-					       m2d_event_format(e, buf, sizeof(buf)));
+		if (text != NULL)
+			g_string_append_printf(cell, "%s  %s", cell->len != 0 ? "\n" : "", text);
 	}
 }
 
@@ -62,16 +71,13 @@ static unsigned column_of(const M2dScnRun *run, unsigned actor, unsigned n_vcpus
 	return run->scenario->n_actors;
 }
 
-/* vCPUs of the run: what is not the host's actor. */
-static unsigned count_vcpus(const M2dScnRun *run)
+/* A row; the column behind those of the scenario's actors is there once it is needed. */
+static void add_row(M2dLadder *ladder, const char *number, unsigned column, unsigned *n_columns,
+		    const char *text)
 {
-	M2dScnConfig config;
-	unsigned n;
-
-	m2d_scn_config(run->scenario, run->variant, &config);
-	n = (unsigned)config.vcpus;
-	m2d_scn_config_clear(&config);
-	return n;
+	if (column >= *n_columns)
+		*n_columns = m2d_ladder_column(ladder, "others") + 1;
+	m2d_ladder_row(ladder, number, column, text);
 }
 
 M2dLadder *m2d_run_ladder(const M2dScnRun *run)
@@ -79,14 +85,13 @@ M2dLadder *m2d_run_ladder(const M2dScnRun *run)
 	const M2dScenario *s = run->scenario;
 	M2dLadder *ladder = m2d_ladder_new();
 	g_autofree bool *begun = g_new0(bool, s->n_steps + 1);
-	unsigned n_vcpus = count_vcpus(run);
+	unsigned n_vcpus = m2d_run_vcpus(run), n_columns = s->n_actors;
 
 	for (unsigned i = 0; i < s->n_actors; i++) {
 		g_autofree char *title = m2d_scn_actor_text(s->actors[i]);
 
 		m2d_ladder_column(ladder, title);
 	}
-	m2d_ladder_column(ladder, "others");
 	for (guint i = 0; i < run->micro->len; i++) {
 		const M2dScnMicro *m = &g_array_index(run->micro, M2dScnMicro, i);
 		const M2dScnStep *step = m->step >= 0 ? &s->steps[m->step] : NULL;
@@ -112,8 +117,8 @@ M2dLadder *m2d_run_ladder(const M2dScnRun *run)
 			g_string_append_printf(cell, "%s  -> %s", cell->len != 0 ? "\n" : "", text);
 		}
 		if (cell->len != 0)
-			m2d_ladder_row(ladder, number, column_of(run, m->actor, n_vcpus),
-				       cell->str);
+			add_row(ladder, number, column_of(run, m->actor, n_vcpus), &n_columns,
+				cell->str);
 		g_string_free(cell, TRUE);
 	}
 	return ladder;
@@ -133,6 +138,17 @@ static void add_expected(const M2dScnRun *run, GString *text)
 		g_string_append_printf(text, "%s%s", i > 0 ? ", " : "", v->expect[i].text);
 }
 
+/* Why @run failed, without what m2d_run_stories_text() says below it. */
+static const char *short_why(const M2dScnRun *run)
+{
+	for (unsigned i = 0; i < run->scenario->n_steps; i++)
+		if (g_strcmp0(run->steps[i].mismatch, run->why) == 0)
+			return "a result differs";
+	if (run->claims->len != 0 && strcmp(run->claims->pdata[0], run->why) == 0)
+		return "a claim does not hold";
+	return run->why;
+}
+
 char *m2d_run_verdict_text(const M2dScnRun *run)
 {
 	GString *text = g_string_new(NULL);
@@ -146,7 +162,7 @@ char *m2d_run_verdict_text(const M2dScnRun *run)
 	} else {
 		g_string_append(text, "expected ");
 		add_expected(run, text);
-		g_string_append_printf(text, "; %s", run->why);
+		g_string_append_printf(text, "; %s", short_why(run));
 	}
 	return g_string_free(text, FALSE);
 }
@@ -230,7 +246,7 @@ static const CostRow cost_rows[] = {
 	{"  cross-CPU", class_cycles, M2D_CLASS_CROSS},
 	{"exits", event_count, M2D_E_KVM_EXIT},
 	{"page faults", event_count, M2D_E_KVM_PAGE_FAULT},
-	{"emulated stores", event_count, M2D_E_EMULATED_WRITE},
+	{"stores for the guest", event_count, M2D_E_EMULATED_WRITE},
 	{"shadow pages made", event_count, M2D_E_SP_ALLOC},
 	{"shadow pages zapped", event_count, M2D_E_KVM_MMU_PREPARE_ZAP_PAGE},
 	{"leaf SPTEs installed", event_count, M2D_E_KVM_MMU_SET_SPTE},

@@ -9,6 +9,12 @@
 /* m2d_run_name: name of the run's variant; "" if the scenario has none. */
 const char *m2d_run_name(const M2dScnRun *run);
 
+/* m2d_run_vcpus: number of vCPUs; the actor behind them is the host. */
+unsigned m2d_run_vcpus(const M2dScnRun *run);
+
+/* m2d_run_event_text: an event as in KVM's trace, and what its number means; g_free(). */
+char *m2d_run_event_text(const M2dEvent *event);
+
 /* m2d_run_ladder: what each actor did, micro-step by micro-step, with the events that tell. */
 M2dLadder *m2d_run_ladder(const M2dScnRun *run);
 
