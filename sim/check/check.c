@@ -238,6 +238,10 @@ static void ended(M2dCheck *c, const M2dEvent *e)
 {
 	m2d_inv_deferred_flush(c, e);
 	m2d_judge(c, M2D_NO_ACTOR);
+	if (c->opt.audit_every != 0 && ++c->ops >= c->opt.audit_every) {
+		c->ops = 0;
+		m2d_inv_bookkeeping(c);
+	}
 }
 
 static void kvm_bug(M2dCheck *c, const M2dEvent *e)
@@ -401,4 +405,5 @@ void m2d_check_end(M2dCheck *c)
 	for (unsigned i = 0; i < c->vm->n_vcpus; i++)
 		if (c->vm->vcpu[i]->in_guest)
 			m2d_vt_judge(c, i);
+	m2d_inv_bookkeeping(c);
 }

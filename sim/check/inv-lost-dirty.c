@@ -99,6 +99,13 @@ static void slot_changed(M2dCheck *c, const M2dEvent *e)
 	}
 }
 
+/* KVM tells of the first frame of what an SPTE maps; to the host that is the whole folio. */
+static bool host_dirty(const M2dVm *vm, uint64_t pfn)
+{
+	return m2d_frame_dirty(vm, pfn) || m2d_frame_dirty(vm, pfn & ~UINT64_C(0x1ff)) ||
+	       m2d_frame_dirty(vm, pfn & ~UINT64_C(0x3ffff));
+}
+
 static void frame_freed(M2dCheck *c, const M2dEvent *e)
 {
 	uint64_t i = e->a[0] - c->vm->cfg.first_pfn;
@@ -109,7 +116,7 @@ static void frame_freed(M2dCheck *c, const M2dEvent *e)
 	if (e->a[1] != M2D_FRAME_GUEST)
 		return;
 	m2d_premise(c, M2D_INV_LOST_DIRTY);
-	if (!m2d_frame_dirty(c->vm, e->a[0]))
+	if (!host_dirty(c->vm, e->a[0]))
 		m2d_find(c, M2D_INV_LOST_DIRTY,
 			 &(M2dAbout){.vcpu = M2D_NO_ACTOR,
 				     .gva = M2D_NO_ADDRESS,

@@ -54,6 +54,13 @@ void m2d_inv_writable_shadowed(M2dCheck *c, const M2dEvent *e)
 {
 	uint64_t gfn = e->type == M2D_E_GFN_PROTECTED ? e->a[0] : e->a[1];
 
+	if (e->type == M2D_E_KVM_MMU_SYNC_PAGE) {
+		const M2dSp *sp = m2d_sp(c->vm, (M2dSpIndex)e->a[0]);
+
+		/* A page that is zapped is told synchronous, too. */
+		if (sp->parents == 0 && sp->root_count == 0)
+			return;
+	}
 	m2d_premise(c, M2D_INV_WRITABLE_SHADOWED);
 	m2d_each_leaf(c, 0, gfn, 1, leaf, (void *)e);
 	m2d_promise_gfns(c, gfn, 1, M2D_STALE_WRITE | M2D_STALE_GONE, true);
