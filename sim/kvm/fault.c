@@ -216,7 +216,7 @@ M2D_ROUTINE(m2d_emulate)
 
 	M2D_BEGIN(rt, f);
 	m2d_vm_charge(vm, f->vcpu, M2D_CAUSE_KVM_EMULATE, vm->machine->kvm.emulate);
-	if (m2d_mmio_cached(vm, v, f->gva, false)) {
+	if (m2d_mmio_cached_gva(vm, v, f->gva, emulated_access(f))) {
 		f->gpa = v->mmio_gfn << M2D_PAGE_SHIFT | (f->gva & (M2D_PAGE_SIZE - 1));
 	} else if (paging) {
 		M2D_CALL(rt, f, m2d_mmu_walk_addr, .vcpu = f->vcpu, .access = emulated_access(f),

@@ -248,6 +248,9 @@ M2dGuestWalk *m2d_mmu_last_fault(const M2dVm *vm, unsigned vcpu);
 /* m2d_mmio_cached: the vCPU's last MMIO access was at gva @addr (@direct: at gpa @addr), and the
  * memslots are still of that generation (vcpu_match_mmio_gva(), _gpa()). */
 bool m2d_mmio_cached(const M2dVm *vm, const M2dKvmVcpu *v, uint64_t addr, bool direct);
+/* m2d_mmio_cached_gva: whether an emulated access (M2D_PFEC_W, _U) to @gva needs no walk: it is in
+ * the cache with the rights for it (vcpu_mmio_gva_to_gpa()). Fetches always walk. */
+bool m2d_mmio_cached_gva(const M2dVm *vm, const M2dKvmVcpu *v, uint64_t gva, uint32_t pfec);
 /* m2d_mmu_forget_fault: once nobody asks any more, so that equal states are equal bytes. */
 void m2d_mmu_forget_fault(M2dVm *vm, unsigned vcpu);
 

@@ -93,6 +93,14 @@ static uint32_t permission_fault(const M2dKvmVcpu *v, unsigned access, uint64_t 
 	return m2d_guest_permission(&policy, &rights, access_kind(pfec), pfec & M2D_PFEC_U, false);
 }
 
+bool m2d_mmio_cached_gva(const M2dVm *vm, const M2dKvmVcpu *v, uint64_t gva, uint32_t pfec)
+{
+	if ((pfec & M2D_PFEC_ID) || !m2d_mmio_cached(vm, v, gva, false))
+		return false;
+	return m2d_role_level(v->mmu.cpu_role) == 0 ||
+	       permission_fault(v, v->mmio_access, 0, pfec) == 0;
+}
+
 static void forget(M2dVm *vm, M2dGuestWalk *w)
 {
 	static const M2dGuestWalk none;
