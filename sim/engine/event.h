@@ -24,7 +24,7 @@ typedef struct {
 	uint16_t type; /* M2dEventType */
 	uint8_t actor; /* that caused it; M2D_NO_ACTOR: the driver */
 	uint8_t vcpu;  /* it happened on; M2D_NO_ACTOR: none */
-	uint32_t step; /* number of the actor's micro-step in this run */
+	uint32_t step; /* number of the actor's micro-step in this run, from 1 */
 	uint64_t time; /* ordinal of the event in this run */
 	uint64_t a[M2D_EVENT_ARGS];
 } M2dEvent;

@@ -140,7 +140,6 @@ void m2d_rt_start(M2dRuntime *rt, unsigned actor, unsigned routine, const void *
 	g_assert(t->sp == 0);
 	rt->current = actor;
 	m2d_set16(rt->arena, &t->point, M2D_PT_START);
-	rt->steps[actor] = 0;
 	m2d_rt_push(rt, routine, frame, size);
 	rt->current = current;
 	if (rt->arena->journal != NULL) {
@@ -208,7 +207,6 @@ bool m2d_rt_step(M2dRuntime *rt, unsigned actor)
 	}
 	if (t->sp == 0) {
 		t->point = M2D_PT_NONE;
-		rt->steps[actor] = 0;
 	}
 	if (journal)
 		log_changes(rt, t, &head, old_sp);

@@ -110,7 +110,7 @@ struct _M2dRuntime {
 	/* Straight execution only: bring the wait to an end by running whoever it is for. */
 	void (*pump)(M2dRuntime *rt, unsigned actor, M2dWait kind, uint64_t arg);
 	void *owner;
-	uint32_t steps[M2D_MAX_ACTORS];     /* taken in the present operation; statistics */
+	uint32_t steps[M2D_MAX_ACTORS];     /* taken so far; statistics */
 	uint64_t point_count[M2D_N_POINTS]; /* visits, for coverage; statistics */
 	uint8_t before[M2D_TASK_STACK];     /* the running actor's stack at the start of the step */
 };

@@ -51,6 +51,15 @@ static void load_pdptrs(M2dVm *vm, M2dKvmVcpu *v)
 	}
 }
 
+void m2d_kvm_set_regs(M2dVm *vm, unsigned vcpu, const M2dRegs *regs)
+{
+	M2dKvmVcpu *v = vm->vcpu[vcpu];
+
+	m2d_arena_write(vm->arena, &v->regs, regs, sizeof(*regs));
+	load_pdptrs(vm, v);
+	m2d_mmu_init_context(vm, v);
+}
+
 static int64_t on_hardware(M2dVm *vm, m2d_guest_mov_cr_frame *f)
 {
 	M2dKvmVcpu *v = vm->vcpu[f->vcpu];

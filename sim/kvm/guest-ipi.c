@@ -80,10 +80,14 @@ M2D_ROUTINE(m2d_guest_pv_flush)
 	m2d_guest_pv_flush_frame *f = frame;
 	M2dVm *vm = m2d_rt_vm(rt);
 	M2dKvmVcpu *v = vm->vcpu[f->vcpu];
+	const M2dGuestInfo *g = m2d_kvm(vm)->guest;
 
 	M2D_BEGIN(rt, f);
 	if (!v->in_guest)
 		M2D_CALL(rt, f, m2d_vcpu_enter_guest, .vcpu = f->vcpu);
+	if (g != NULL && g->local_flush == M2D_LOCAL_FLUSH_FIRST)
+		M2D_CALL(rt, f, m2d_guest_invalidate, .vcpu = f->vcpu, .gva = f->gva,
+			 .kind = f->gva == 0, .type = 2);
 	for (f->target = 0; f->target < vm->n_vcpus; f->target++) {
 		if (f->target == f->vcpu || !(f->targets >> f->target & 1) ||
 		    !set_flush_flag(vm, f->target))
@@ -97,6 +101,9 @@ M2D_ROUTINE(m2d_guest_pv_flush)
 			 .action = f->gva != 0 ? M2D_IPI_INVLPG : M2D_IPI_FLUSH_ALL, .gva = f->gva);
 		M2D_CALL(rt, f, m2d_guest_await_acks, .vcpu = f->vcpu);
 	}
+	if (g != NULL && g->local_flush == M2D_LOCAL_FLUSH_LAST)
+		M2D_CALL(rt, f, m2d_guest_invalidate, .vcpu = f->vcpu, .gva = f->gva,
+			 .kind = f->gva == 0, .type = 2);
 	M2D_RETURN(rt, f, M2D_OPR_OK);
 	M2D_END(rt, f);
 }

@@ -59,6 +59,17 @@ static bool migrate(M2dVm *vm, uint64_t page)
 	return true;
 }
 
+/* Hugepages that a change of pages [*@start, *@end) would split are invalidated whole, as
+ * __split_huge_pmd() has it: a fault beside the range would else map the hugepage again. */
+static void whole_hugepages(const M2dVm *vm, uint64_t *start, uint64_t *end)
+{
+	uint64_t first = UINT64_C(1) << (9 * (m2d_hostmm_level(vm, *start) - 1));
+	uint64_t last = UINT64_C(1) << (9 * (m2d_hostmm_level(vm, *end - 1) - 1));
+
+	*start &= ~(first - 1);
+	*end = (*end + last - 1) & ~(last - 1);
+}
+
 /* The change itself; false: host memory is full. */
 static bool change_page(M2dVm *vm, M2dHostChange change, uint64_t page)
 {
@@ -94,10 +105,13 @@ M2D_ROUTINE(m2d_host_change_pages)
 	M2D_BEGIN(rt, f);
 	f->ret = -EFAULT;
 	while (next_stretch(vm, f->as, &f->gfn, f->end, &f->start, &f->n)) {
-		M2D_CALL(rt, f, m2d_mmu_notifier_start, .start = f->start, .end = f->start + f->n);
+		f->told_start = f->start;
+		f->told_end = f->start + f->n;
+		whole_hugepages(vm, &f->told_start, &f->told_end);
+		M2D_CALL(rt, f, m2d_mmu_notifier_start, .start = f->told_start, .end = f->told_end);
 		f->ret = change_pages(vm, (M2dHostChange)f->change, f->start, f->n);
 		M2D_POINT(rt, f, FRAMES_FREED);
-		M2D_CALL(rt, f, m2d_mmu_notifier_end, .start = f->start, .end = f->start + f->n);
+		M2D_CALL(rt, f, m2d_mmu_notifier_end, .start = f->told_start, .end = f->told_end);
 		if (f->ret < 0)
 			break;
 	}
@@ -111,10 +125,13 @@ M2D_ROUTINE(m2d_host_munmap)
 	M2dVm *vm = m2d_rt_vm(rt);
 
 	M2D_BEGIN(rt, f);
-	M2D_CALL(rt, f, m2d_mmu_notifier_start, .start = f->start, .end = f->start + f->n);
+	f->told_start = f->start;
+	f->told_end = f->start + f->n;
+	whole_hugepages(vm, &f->told_start, &f->told_end);
+	M2D_CALL(rt, f, m2d_mmu_notifier_start, .start = f->told_start, .end = f->told_end);
 	change_pages(vm, M2D_HOST_UNMAP, f->start, f->n);
 	M2D_POINT(rt, f, FRAMES_FREED);
-	M2D_CALL(rt, f, m2d_mmu_notifier_end, .start = f->start, .end = f->start + f->n);
+	M2D_CALL(rt, f, m2d_mmu_notifier_end, .start = f->told_start, .end = f->told_end);
 	M2D_END(rt, f);
 }
 

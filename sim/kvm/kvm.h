@@ -22,6 +22,9 @@
 /* m2d_kvm_new: a VM with its MMU and run loop in @world. Free with m2d_vm_free(). */
 M2dVm *m2d_kvm_new(M2dWorld *world, const M2dVmConfig *config, GError **error);
 
+/* m2d_kvm_set_regs: the registers that a vCPU starts with (KVM_SET_SREGS), before it has run. */
+void m2d_kvm_set_regs(M2dVm *vm, unsigned vcpu, const M2dRegs *regs);
+
 /* Where a guest's address spaces and their tables are: what set-pte and mov-cr3 need to know. */
 typedef struct {
 	uint64_t root_gpa;  /* of the top table */
@@ -33,6 +36,13 @@ typedef struct {
 	const M2dGuestSpace *space;
 	unsigned n_spaces;
 	uint64_t direct_map; /* gva at which the guest maps gpa 0 and so on, for its own tables */
+	/* When pv-flush also flushes the vCPU that executes it; Linux 5.13 went from first to last
+	 * (4ce94eabac16). */
+	enum {
+		M2D_LOCAL_FLUSH_NONE,
+		M2D_LOCAL_FLUSH_FIRST,
+		M2D_LOCAL_FLUSH_LAST,
+	} local_flush;
 } M2dGuestInfo;
 
 /* How an operation ended. */

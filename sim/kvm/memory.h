@@ -139,6 +139,7 @@ typedef struct {
 	uint32_t as, change;
 	uint64_t gfn, end;
 	uint64_t start, n; /* locals: pages of the process */
+	uint64_t told_start, told_end;
 	int64_t ret;
 } m2d_host_change_pages_frame;
 M2D_ROUTINE(m2d_host_change_pages);
@@ -157,6 +158,7 @@ M2D_ROUTINE(m2d_host_age_pages);
 typedef struct {
 	M2dFrame h;
 	uint64_t start, n;
+	uint64_t told_start, told_end; /* locals */
 } m2d_host_munmap_frame;
 M2D_ROUTINE(m2d_host_munmap);
 

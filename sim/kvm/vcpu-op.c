@@ -15,6 +15,9 @@ enum {
 	PTE_CLEAR
 };
 
+/* The one that CR3 points at. */
+#define CURRENT_SPACE UINT64_MAX
+
 /* Guest-physical address of the entry for @gva at @level in address space @gpt; false if the tables
  * do not reach down to there. What the guest's kernel knows by walking its own tables. */
 static bool find_entry(M2dVm *vm, const M2dKvmVcpu *v, uint64_t gpt, uint64_t gva, unsigned level,
@@ -24,9 +27,14 @@ static bool find_entry(M2dVm *vm, const M2dKvmVcpu *v, uint64_t gpt, uint64_t gv
 	const M2dPteFormat *fmt = &v->mmu.gfmt;
 	uint64_t table, entry = 0;
 
-	if (g == NULL || gpt >= g->n_spaces || fmt->levels == 0)
+	if (g == NULL || fmt->levels == 0)
 		return false;
-	table = g->space[gpt].root_gpa;
+	if (gpt == CURRENT_SPACE)
+		table = m2d_guest_root(fmt, &v->regs, vm->cfg.guest_maxphyaddr);
+	else if (gpt < g->n_spaces)
+		table = g->space[gpt].root_gpa;
+	else
+		return false;
 	for (unsigned l = fmt->levels;; l--) {
 		*gpa = table + m2d_pte_index_offset(fmt, l, gva);
 		if (l == level)
@@ -98,7 +106,8 @@ M2D_ROUTINE(m2d_vcpu_op)
 			 .size = (uint8_t)a[3]);
 		f->result = (uint32_t)m2d_rt_ret(rt);
 	} else if (f->op.kind == M2D_OP_SET_PTE) {
-		if (!find_entry(vm, v, a[PTE_GPT], a[PTE_GVA], (unsigned)a[PTE_LEVEL], &f->entry)) {
+		if (!find_entry(vm, v, f->op.given >> PTE_GPT & 1 ? a[PTE_GPT] : CURRENT_SPACE,
+				a[PTE_GVA], (unsigned)a[PTE_LEVEL], &f->entry)) {
 			f->result = M2D_OPR_FAILED;
 		} else {
 			m2d_vm_read_guest(vm, M2D_GPA(f->entry), 1u << v->mmu.gfmt.entry_shift,

@@ -91,18 +91,16 @@ static int noslot(M2dVm *vm, unsigned vcpu, unsigned access)
 static int check_slot(M2dVm *vm, unsigned vcpu, unsigned access)
 {
 	M2dPageFault *fault = fault_of(vm, vcpu);
-	const M2dMemslot *slot = m2d_slot_of_word(vm, fault->slot);
 
 	VM_PUT(vm, fault->seq, vm->s->mmu_invalidate_seq);
-	if (slot == NULL)
+	if (fault->slot == 0)
 		return noslot(vm, vcpu, access);
-	if (slot->flags & M2D_SLOT_INVALID) {
+	if (fault->slot_flags & M2D_SLOT_INVALID) {
 		/* Its SPTEs must be gone before one says that there is nothing. */
 		if (vm->cfg.knobs.invalid_slot_retry && M2D_OWES(vm, RETRY_INVALID_SLOT))
 			return M2D_RET_PF_RETRY;
 		return noslot(vm, vcpu, access);
 	}
-	VM_PUT(vm, fault->hva, m2d_slot_hva(slot, fault->gfn));
 	if (vm->cfg.knobs.retry_scope == M2D_RETRY_SCOPE_GFN_PRE && invalidate_retry(vm, fault))
 		return M2D_RET_PF_RETRY;
 	return M2D_RET_PF_CONTINUE;
@@ -111,16 +109,15 @@ static int check_slot(M2dVm *vm, unsigned vcpu, unsigned access)
 static int get_pfn(M2dVm *vm, unsigned vcpu)
 {
 	M2dPageFault *fault = fault_of(vm, vcpu);
-	const M2dMemslot *slot = m2d_slot_of_word(vm, fault->slot);
 	uint64_t pfn;
 	bool writable;
 
-	if (fault->write && (slot->flags & M2D_SLOT_READONLY))
+	if (fault->write && (fault->slot_flags & M2D_SLOT_READONLY))
 		return M2D_RET_PF_EMULATE;
 	if (!m2d_hostmm_get(vm, fault->hva, fault->write, &pfn, &writable))
 		return M2D_RET_PF_EMULATE;
 	VM_PUT(vm, fault->pfn, pfn);
-	VM_PUT(vm, fault->map_writable, writable && !(slot->flags & M2D_SLOT_READONLY));
+	VM_PUT(vm, fault->map_writable, writable && !(fault->slot_flags & M2D_SLOT_READONLY));
 	return M2D_RET_PF_CONTINUE;
 }
 
@@ -205,8 +202,12 @@ static void find_slot(M2dVm *vm, const M2dKvmVcpu *v, M2dPageFault *fault, uint6
 {
 	unsigned as = m2d_role_as(v->mmu.root_role);
 
+	const M2dMemslot *slot = m2d_gfn_to_slot(vm, as, gfn);
+
 	VM_PUT(vm, fault->gfn, gfn);
-	VM_PUT(vm, fault->slot, m2d_slot_word(m2d_gfn_to_slot(vm, as, gfn)));
+	VM_PUT(vm, fault->slot, m2d_slot_word(slot));
+	VM_PUT(vm, fault->slot_flags, slot != NULL ? slot->flags : 0);
+	VM_PUT(vm, fault->hva, slot != NULL ? m2d_slot_hva(slot, gfn) : 0);
 }
 
 /* The guest's walk is done: what follows from it for the mapping. */

@@ -49,14 +49,10 @@ static void to_host(M2dVm *vm, uint64_t old, bool accessed, bool dirty)
 {
 	uint64_t pfn = m2d_spte_pfn(&vm->fmt, old);
 
-	if (accessed && M2D_OWES(vm, ACCESSED_TO_HOST)) {
+	if (accessed && M2D_OWES(vm, ACCESSED_TO_HOST))
 		m2d_frame_set_accessed(vm, pfn);
-		m2d_emit(vm->ev, ACCESSED_HOST, pfn);
-	}
-	if (dirty && M2D_OWES(vm, DIRTY_TO_HOST)) {
+	if (dirty && M2D_OWES(vm, DIRTY_TO_HOST))
 		m2d_frame_set_dirty(vm, pfn);
-		m2d_emit(vm->ev, DIRTY_HOST, pfn);
-	}
 }
 
 bool m2d_mmu_spte_update(M2dVm *vm, M2dSptep sptep, uint64_t v)

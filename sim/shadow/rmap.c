@@ -52,11 +52,14 @@ void m2d_sp_set_access(M2dVm *vm, M2dSptep sptep, unsigned access)
 bool m2d_rmap_add(M2dVm *vm, const M2dMemslot *slot, M2dSptep sptep, uint64_t gfn, unsigned access)
 {
 	unsigned level = m2d_role_level(m2d_sp(vm, m2d_sptep_sp(sptep))->role);
-	uint32_t *head = m2d_slot_rmap(vm, slot, gfn, level);
+	uint32_t *head;
 
 	m2d_sp_set_translation(vm, sptep, gfn, access);
-	if (!M2D_OWES(vm, RMAP_ADD))
+	if (!m2d_slot_has(slot, gfn))
+		m2d_emit(vm->ev, KVM_BUG, M2D_BUG_SLOT_GONE, m2d_spte_hpa(vm, sptep).v);
+	if (!M2D_OWES(vm, RMAP_ADD) || !m2d_slot_has(slot, gfn))
 		return false;
+	head = m2d_slot_rmap(vm, slot, gfn, level);
 	if (m2d_list_add(vm, head, sptep) <= RECYCLE_THRESHOLD)
 		return false;
 	m2d_rmap_zap(vm, head);

@@ -61,6 +61,8 @@ typedef struct {
 	uint64_t addr, gfn, pfn, seq, hva;
 	uint32_t error_code;
 	uint32_t slot; /* m2d_slot_word() */
+	/* The slot as it was when it was found: it may be removed before the fault is through. */
+	uint32_t slot_flags, pad;
 	uint8_t write, exec, user, present, rsvd;
 	uint8_t map_writable, max_level, goal_level;
 } M2dPageFault;
@@ -86,6 +88,7 @@ enum {
 	M2D_BUG_RMAP_NOT_PRESENT, /* an rmap leads to an SPTE that maps nothing */
 	M2D_BUG_NULL_CALL,        /* a callback that the MMU does not have */
 	M2D_BUG_DOUBLE_ZAP,       /* a page that is on a list of zapped pages is zapped again */
+	M2D_BUG_SLOT_GONE,        /* a memslot is used that is not there any more */
 };
 
 /* Cycles of KVM's software, to whoever runs. */

@@ -11,7 +11,7 @@
 
 bool m2d_gfn_write_tracked(const M2dVm *vm, const M2dMemslot *slot, uint64_t gfn)
 {
-	return slot != NULL && *m2d_slot_track(vm, slot, gfn) != 0;
+	return slot != NULL && m2d_slot_has(slot, gfn) && *m2d_slot_track(vm, slot, gfn) != 0;
 }
 
 void m2d_mark_parents_unsync(M2dVm *vm, M2dSpIndex i)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "sim/base/near.h"
+
 static const struct {
 	const char *name, *text;
 } duties[M2D_N_DUTIES] = {
@@ -27,4 +29,13 @@ M2dDuty m2d_duty_find(const char *name)
 		if (strcmp(duties[i].name, name) == 0)
 			return (M2dDuty)i;
 	return M2D_N_DUTIES;
+}
+
+const char *m2d_duty_near(const char *name)
+{
+	const char *near = NULL;
+
+	for (unsigned i = 0; i < M2D_N_DUTIES; i++)
+		near = m2d_near_better(name, near, duties[i].name);
+	return near;
 }

@@ -31,6 +31,8 @@ const char *m2d_duty_name(M2dDuty duty);
 const char *m2d_duty_text(M2dDuty duty);
 /* m2d_duty_find: M2D_N_DUTIES if there is none of that name. */
 M2dDuty m2d_duty_find(const char *name);
+/* m2d_duty_near: the name that a typist of @name may have meant, or NULL. */
+const char *m2d_duty_near(const char *name);
 
 /* M2D_OWES(vm, NAME): false if this run leaves the duty out. */
 #define M2D_OWES(vm, NAME) (!m2d_duty_in(&(vm)->cfg.without, M2D_DUTY_##NAME))

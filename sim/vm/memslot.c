@@ -119,7 +119,7 @@ void m2d_slot_mark_dirty(M2dVm *vm, M2dMemslot *slot, uint64_t gfn)
 {
 	uint64_t i = gfn - slot->base_gfn, *word;
 
-	if ((slot->flags & M2D_SLOT_LOG_DIRTY) == 0)
+	if ((slot->flags & M2D_SLOT_LOG_DIRTY) == 0 || !m2d_slot_has(slot, gfn))
 		return;
 	word = &dirty_words(vm, slot)[i / 64];
 	VM_PUT(vm, *word, *word | M2D_BIT(i % 64));

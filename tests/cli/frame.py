@@ -110,7 +110,7 @@ class Machines(CliMixin, unittest.TestCase):
         self.assert_status(result, 0)
         names = [line.split()[0] for line in result.stdout.splitlines()]
         for name in ("haswell", "skylake-sp", "icelake-sp", "sapphire-rapids", "zen1", "zen2",
-                     "zen3", "zen4", "generic"):
+                     "zen3", "zen4", "generic", "litmus"):
             self.assertIn(name, names)
         listed = json.loads(run("machines", "--json").stdout)
         self.assertEqual([m["name"] for m in listed], names)

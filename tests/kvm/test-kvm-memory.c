@@ -129,6 +129,26 @@ START_TEST(test_stretches)
 }
 END_TEST
 
+/* The host splits a hugepage: all of it is invalidated, one page is dropped. */
+START_TEST(test_hugepage)
+{
+	fake_new(NULL, NONE);
+	slot_put(0, 0, 0x400, 0x3f0, 0x200, 0);
+	ck_assert(m2d_hostmm_populate(fake.vm, 0x200, 0x200, M2D_SIZE_2M));
+	touch(0x400);
+	ck_assert_int_eq(change(M2D_HOST_UNMAP, 0x5ff, 0x601), 0);
+	expect("+0 begin(0:400-601) unmap(0:400-601) -0 done(0:400-601) freed freed +0 -0 "
+	       "end(0:400-601)");
+	ck_assert_uint_eq(m2d_hostmm_level(fake.vm, 0x200), 1);
+	ck_assert_uint_ne(page_of(0x3fe), 0);
+	/* Now it is small pages. */
+	ck_assert_int_eq(change(M2D_HOST_UNMAP, 0x400, 0x401), 0);
+	expect("+0 begin(0:400-401) unmap(0:400-401) -0 done(0:400-401) freed +0 -0 "
+	       "end(0:400-401)");
+	fake_free();
+}
+END_TEST
+
 START_TEST(test_migrate)
 {
 	uint64_t old, new, pfn;
@@ -341,6 +361,7 @@ int main(void)
 	tcase_add_test(tc, test_unmap);
 	tcase_add_test(tc, test_aliases);
 	tcase_add_test(tc, test_stretches);
+	tcase_add_test(tc, test_hugepage);
 	tcase_add_test(tc, test_migrate);
 	tcase_add_test(tc, test_age);
 	tcase_add_test(tc, test_dirty_log);

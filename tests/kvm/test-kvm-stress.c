@@ -36,6 +36,7 @@ typedef struct {
 	uint32_t tracked;          /* pages whose tracking has begun and no one asked to end */
 	bool logging;
 	bool limited;         /* hardly any shadow page is allowed */
+	bool huge;            /* the slot begins with hugepages of the host */
 	bool gone;            /* the slot goes, and its memory */
 	bool deleted;         /* the slot, and the ioctl has returned */
 	bool stable[N_VCPUS]; /* the slot was there since the access began */
@@ -122,7 +123,7 @@ static M2dOp slot_op(const Stress *s, M2dOpKind kind, bool log)
 
 	m2d_op_preset(&op, kind);
 	if (kind == M2D_OP_SLOT_CREATE) {
-		op.arg[2] = LAST;
+		op.arg[2] = s->huge ? 0x1fffff : LAST;
 		op.arg[6] = log;
 	} else if (kind == M2D_OP_SLOT_FLAGS) {
 		op.arg[3] = log;
@@ -151,6 +152,9 @@ static void start_host(Stress *s)
 	unsigned host = s->vm->host_actor;
 
 	if (!slot_there(s)) {
+		/* While there are any. */
+		if (s->huge)
+			m2d_hostmm_populate(s->vm, 0, 512, M2D_SIZE_2M);
 		start(s, host, slot_op(s, M2D_OP_SLOT_CREATE, false));
 		return;
 	}
@@ -306,6 +310,7 @@ static char *stress(const char *kvm, bool tdp, bool quirk_off, uint64_t seed, M2
 	char *found;
 
 	m2d_rng_seed(&s.rng, seed);
+	s.huge = seed % 5 < 2;
 	s.world = m2d_world_new(m2d_machine_load(seed % 2 != 0 ? "zen3" : "haswell", NULL),
 				UINT64_C(1) << 30, NULL);
 	m2d_vm_config_init(&cfg);

@@ -20,9 +20,9 @@ static M2dMachine *load(const char *name)
 	return m;
 }
 
-static const char *const shipped[] = {"generic",    "haswell", "icelake-sp", "sapphire-rapids",
-				      "skylake-sp", "zen1",    "zen2",       "zen3",
-				      "zen4"};
+static const char *const shipped[] = {
+	"generic",    "haswell", "icelake-sp", "litmus", "sapphire-rapids",
+	"skylake-sp", "zen1",    "zen2",       "zen3",   "zen4"};
 
 /* Every figure of a shipped machine names a source; texts and 'none's may go without. */
 START_TEST(test_shipped)

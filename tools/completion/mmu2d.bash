@@ -2,10 +2,20 @@
 # shellcheck shell=bash
 # Completion for mmu2d. The program itself says which commands and options it has.
 
+# The scenario on the command line, for the names of its variants.
+_mmu2d_scenario()
+{
+	local word
+
+	for word in "${COMP_WORDS[@]:2}"; do
+		[[ $word == *.scn ]] && printf '%s\n' "$word" && return
+	done
+}
+
 _mmu2d()
 {
 	local program=${COMP_WORDS[0]} word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}
-	local words
+	local words pattern=''
 
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
@@ -32,11 +42,29 @@ _mmu2d()
 		words=$("$program" knobs 2>/dev/null | tail -n +2 | cut -d' ' -f1 | uniq)
 		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 		;;
+	--without)
+		words=$("$program" duties 2>/dev/null | cut -d' ' -f1)
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+		;;
+	--variant)
+		words=$(sed -n 's/^\[variant \(.*\)\].*/\1/p' "$(_mmu2d_scenario)" 2>/dev/null)
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+		;;
+	invariants)
+		words=$("$program" invariants 2>/dev/null | cut -d' ' -f1)
+		mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+		;;
 	help)
 		mapfile -t COMPREPLY < <(compgen -W "$("$program" --list-cmds 2>/dev/null)" -- "$word")
 		;;
 	*)
-		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		case $command in
+		run | fmt | lint | ladder)
+			[[ ${COMP_WORDS[COMP_CWORD - 1]} != -* ]] && pattern='!*.scn'
+			;;
+		esac
+		mapfile -t COMPREPLY < <(compgen -f -X "$pattern" -- "$word"
+			[ -n "$pattern" ] && compgen -d -- "$word")
 		;;
 	esac
 }
