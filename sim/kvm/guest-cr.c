@@ -132,7 +132,7 @@ M2D_ROUTINE(m2d_guest_mov_cr)
 	if (!v->in_guest)
 		M2D_RETURN(rt, f, M2D_OPR_FAILED);
 	f->old = *reg(&v->regs, f->cr);
-	if (vm->cfg.tdp)
+	if (vm->cfg.tdp && !vm->cfg.intercept)
 		M2D_RETURN(rt, f, on_hardware(vm, f));
 	f->scope = flush_scope(f);
 	m2d_vcpu_leave_guest(vm, f->vcpu, f->cr == 8 ? M2D_EXIT_MSR : M2D_EXIT_CR, f->cr, f->value);

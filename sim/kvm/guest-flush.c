@@ -55,7 +55,7 @@ M2D_ROUTINE(m2d_guest_invalidate)
 		M2D_RETURN(rt, f, M2D_OPR_FAILED);
 	if (f->kind == 0)
 		f->pcid = current_pcid(v);
-	if (vm->cfg.tdp)
+	if (vm->cfg.tdp && (f->kind == 0 || !vm->cfg.intercept))
 		M2D_RETURN(rt, f, on_hardware(vm, f));
 	m2d_vcpu_leave_guest(vm, f->vcpu, f->kind == 0 ? M2D_EXIT_INVLPG : M2D_EXIT_INVPCID, f->gva,
 			     f->type);

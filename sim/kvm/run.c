@@ -71,7 +71,9 @@ static M2dInsn enter_hardware(M2dVm *vm, unsigned vcpu)
 		nested.eptp = m2d_vm_eptp(vm, v);
 		nested.ept_controls = M2D_EPT_EXEC_ONLY | M2D_EPT_2M | M2D_EPT_1G;
 	}
-	r = m2d_vcpu_enter(m2d_vm_hw(vm, v), &hw, &nested, tlb_ctl);
+	/* Checks come before TLB_CONTROL: an entry that fails flushes nothing. */
+	r = v->bad_state ? M2D_INSN_INVALID
+			 : m2d_vcpu_enter(m2d_vm_hw(vm, v), &hw, &nested, tlb_ctl);
 	if (r == M2D_INSN_OK || !vm->cfg.knobs.tlb_ctl_kept)
 		VM_PUT(vm, v->tlb_ctl, 0);
 	return r;

@@ -158,8 +158,10 @@ M2D_ROUTINE(m2d_vcpu_op)
 			 .size = (uint32_t)a[2]);
 		f->result = (uint32_t)m2d_rt_ret(rt);
 	} else if (f->op.kind == M2D_OP_ENTER) {
+		VM_PUT(vm, v->bad_state, a[0] != 0);
 		if (!v->in_guest)
 			M2D_CALL(rt, f, m2d_vcpu_enter_guest, .vcpu = f->vcpu);
+		VM_PUT(vm, v->bad_state, 0);
 		f->result = v->in_guest ? M2D_OPR_OK : M2D_OPR_FAILED;
 	} else if (f->op.kind == M2D_OP_EXIT) {
 		m2d_vcpu_leave_guest(vm, f->vcpu, M2D_EXIT_USERSPACE, 0, 0);

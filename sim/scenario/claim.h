@@ -78,6 +78,7 @@ typedef struct {
 	const M2dScnExpr *const *right; /* one, or a list after "in" */
 	unsigned n_right;
 	const char *text; /* the predicate in canonical form */
+	int variant;      /* index of the only variant it is about; -1: all that are clean */
 } M2dScnClaim;
 
 /* m2d_scn_quantifier_word: "always", "never" or "sometimes". */

@@ -80,10 +80,21 @@ static const char *take_key(M2dScnParser *ps)
 
 static bool parse_atom(M2dScnParser *ps, M2dScnExpr *e);
 
+/* A claim of a variant stands above what it could name. */
+static bool in_reach(M2dScnParser *ps, const char *at)
+{
+	return ps->section != M2D_SCN_IN_VARIANT ||
+	       m2d_scn_fail(ps, at,
+			    "a claim of a variant that names steps, vCPUs or address "
+			    "spaces, expected it in [final]");
+}
+
 static bool check_vcpu(M2dScnParser *ps, M2dScnExpr *e, const char *at)
 {
 	unsigned number;
 
+	if (!in_reach(ps, at))
+		return false;
 	if (e->kind != M2D_SCN_EXPR_WORD || !m2d_scn_vcpu(e->text, &number) || number >= ps->vcpus)
 		return m2d_scn_fail(ps, at, "%s is no vCPU, expected vcpu0 to vcpu%u",
 				    m2d_scn_quote(ps, e->text), ps->vcpus - 1);
@@ -96,6 +107,8 @@ static bool check_gpt(M2dScnParser *ps, M2dScnExpr *e, const char *at)
 	const char *near = NULL;
 	int gpt = e->kind != M2D_SCN_EXPR_LABEL ? m2d_scn_find_gpt(ps, e->text, &near) : -1;
 
+	if (!in_reach(ps, at))
+		return false;
 	if (gpt < 0)
 		return m2d_scn_fail(ps, at, "%s, expected a guest address space of [layout]%s",
 				    m2d_scn_quote(ps, e->text), m2d_scn_hint(ps, near));
@@ -212,6 +225,8 @@ static bool parse_label(M2dScnParser *ps, M2dScnExpr *e, const char *at)
 	const char *near = NULL;
 	gsize len = name_length(++ps->p);
 
+	if (!in_reach(ps, at))
+		return false;
 	e->kind = M2D_SCN_EXPR_LABEL;
 	e->text = m2d_scn_strndup(ps->pool, ps->p, len);
 	ps->p += len;
@@ -360,7 +375,7 @@ static const char *predicate_text(M2dScnParser *ps, const M2dScnClaim *claim)
 bool m2d_scn_parse_claim(M2dScnParser *ps)
 {
 	M2dScnExpr *left = m2d_scn_alloc(ps->pool, sizeof(*left));
-	M2dScnClaim claim = {.place = m2d_scn_place(ps, ps->p), .left = left};
+	M2dScnClaim claim = {.place = m2d_scn_place(ps, ps->p), .left = left, .variant = -1};
 	const char *near = NULL;
 	M2dScnWord word;
 	unsigned q;
@@ -377,6 +392,8 @@ bool m2d_scn_parse_claim(M2dScnParser *ps)
 				    "sometimes%s",
 				    m2d_scn_quote(ps, word.text), m2d_scn_hint(ps, near));
 	claim.quantifier = (M2dScnQuantifier)q;
+	if (ps->section == M2D_SCN_IN_VARIANT)
+		claim.variant = (int)ps->variants->len - 1;
 	if (!parse_term(ps, left) || !parse_operator(ps, &claim.op) ||
 	    (claim.op != M2D_SCN_OP_TRUE && !parse_right(ps, &claim)))
 		return false;

@@ -42,6 +42,7 @@ static bool fill_slot(M2dScnParser *ps, M2dScnObject *o, const uint64_t *arg, ui
 	o->slot.as = (unsigned)arg[4];
 	o->slot.readonly = arg[5];
 	o->slot.log_dirty = arg[6];
+	o->slot.shift = 12 + 9 * (unsigned)arg[7];
 	if (arg[0] > 0x7fff || arg[4] > 1)
 		return m2d_scn_fail_at(ps, o->place,
 				       "slot id=%" G_GUINT64_FORMAT " as=%" G_GUINT64_FORMAT

@@ -213,6 +213,14 @@ static bool parse_value(M2dScnParser *ps, M2dScnSetting *set, const char *key_at
 	return set_open(ps, set, key_at, at);
 }
 
+static bool is_quantifier(const char *word)
+{
+	for (unsigned q = M2D_SCN_ALWAYS; q <= M2D_SCN_SOMETIMES; q++)
+		if (strcmp(m2d_scn_quantifier_word((M2dScnQuantifier)q), word) == 0)
+			return true;
+	return false;
+}
+
 bool m2d_scn_parse_setting(M2dScnParser *ps)
 {
 	bool in_variant = ps->section == M2D_SCN_IN_VARIANT;
@@ -222,6 +230,8 @@ bool m2d_scn_parse_setting(M2dScnParser *ps)
 	M2dScnSetting set = {.place = m2d_scn_place(ps, at),
 			     .key = m2d_scn_strndup(ps->pool, at, len)};
 
+	if (in_variant && is_quantifier(set.key))
+		return m2d_scn_parse_claim(ps);
 	ps->p += len;
 	if (in_variant && strcmp(set.key, "result") == 0)
 		return parse_override(ps);

@@ -132,6 +132,7 @@ typedef struct {
 			bool has_hva;
 			uint64_t hva;
 			bool readonly, log_dirty;
+			unsigned shift; /* log2 of the size of the host's pages */
 		} slot;
 		struct {
 			const char *name;

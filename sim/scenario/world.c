@@ -11,6 +11,7 @@
 #include "sim/base/error.h"
 #include "sim/mmu/mmu.h"
 #include "sim/mmu/timing.h"
+#include "sim/vm/hostmm.h"
 
 /* Pages for tables where the layout names none. */
 #define DEFAULT_TABLES 64u
@@ -83,6 +84,8 @@ static bool make_config(M2dScnWorld *w, M2dVmConfig *c, const M2dScnOptions *o, 
 	c->n_pcpus = s->pcpus != 0 ? (unsigned)s->pcpus : c->n_vcpus;
 	c->n_asids = (uint32_t)s->asids;
 	c->page_limit = (uint32_t)s->page_limit;
+	c->slot_zap_quirk_off = !s->slot_zap_quirk;
+	c->intercept = s->guest_intercept;
 	c->n_pfns = s->memory >> M2D_PAGE_SHIFT & ~UINT64_C(511);
 	c->guest_maxphyaddr = (unsigned)s->maxphyaddr;
 	w->kvm = g_strdup(o->kvm != NULL ? o->kvm : s->kvm);
@@ -137,6 +140,17 @@ static void start_regs(const M2dScnConfig *s, M2dRegs *r)
 
 /* --- layout ----------------------------------------------------------------------------------- */
 
+/* Whole huge pages of the host inside the slot are there from the start. */
+static bool add_huge_pages(M2dScnWorld *w, const M2dScnObject *o, uint64_t hva, uint64_t n)
+{
+	uint64_t span = UINT64_C(1) << (o->slot.shift - M2D_PAGE_SHIFT);
+	uint64_t first = (hva + span - 1) & ~(span - 1), end = (hva + n) & ~(span - 1);
+
+	return span == 1 || first >= end ||
+	       m2d_hostmm_populate(w->vm, first, end - first,
+				   o->slot.shift == 21 ? M2D_SIZE_2M : M2D_SIZE_1G);
+}
+
 static bool add_slots(M2dScnWorld *w, uint64_t *tables, uint64_t *tables_end, GError **error)
 {
 	uint64_t hva = 0;
@@ -144,7 +158,7 @@ static bool add_slots(M2dScnWorld *w, uint64_t *tables, uint64_t *tables_end, GE
 
 	for (unsigned i = 0; i < w->scenario->n_objects; i++) {
 		const M2dScnObject *o = &w->scenario->objects[i];
-		uint64_t gfn, n, at;
+		uint64_t gfn, n, at, align;
 		GError *local = NULL;
 
 		if (o->kind != M2D_SCN_SLOT)
@@ -152,8 +166,9 @@ static bool add_slots(M2dScnWorld *w, uint64_t *tables, uint64_t *tables_end, GE
 		gfn = o->slot.first >> M2D_PAGE_SHIFT;
 		n = (o->slot.last >> M2D_PAGE_SHIFT) - gfn + 1;
 		/* As aligned as the guest-physical address, so that huge pages are possible. */
+		align = m2d_low_mask(MAX(o->slot.shift, 21) - M2D_PAGE_SHIFT);
 		at = o->slot.has_hva ? o->slot.hva >> M2D_PAGE_SHIFT
-				     : ((hva + 511) & ~UINT64_C(511)) + (gfn & 511);
+				     : ((hva + align) & ~align) + (gfn & align);
 		if (!m2d_slot_install(w->vm, o->slot.as, o->slot.id, gfn, n, at,
 				      (o->slot.readonly ? M2D_SLOT_READONLY : 0) |
 					      (o->slot.log_dirty ? M2D_SLOT_LOG_DIRTY : 0),
@@ -162,6 +177,10 @@ static bool add_slots(M2dScnWorld *w, uint64_t *tables, uint64_t *tables_end, GE
 			g_error_free(local);
 			return false;
 		}
+		if (!add_huge_pages(w, o, at, n))
+			return fail(error, w, &o->place,
+				    "no memory for huge pages, expected a "
+				    "larger `memory`");
 		hva = MAX(hva, at + n);
 		if (first && *tables_end == 0) {
 			*tables_end = o->slot.last + 1;
@@ -293,6 +312,14 @@ static void start_steal_time(M2dScnWorld *w, uint64_t page)
 		M2D_PUT(w->vm->arena, w->vm->vcpu[i]->steal_gpa, page + 64 * (uint64_t)i);
 }
 
+/* Bit 0 tells the address spaces apart. */
+static void start_generation(M2dScnWorld *w)
+{
+	for (unsigned as = 0; as < M2D_N_AS; as++)
+		M2D_PUT(w->vm->arena, w->vm->slots->generation[as],
+			(w->config.generation & ~UINT64_C(1)) + as);
+}
+
 static bool build(M2dScnWorld *w, const M2dScnOptions *options, GError **error)
 {
 	uint64_t tables = 0, tables_end = 0;
@@ -311,6 +338,7 @@ static bool build(M2dScnWorld *w, const M2dScnOptions *options, GError **error)
 	w->vm = m2d_kvm_new(w->world, &config, error);
 	if (w->vm == NULL)
 		return false;
+	start_generation(w);
 	for (unsigned i = 0; i < w->vm->n_pcpus; i++) {
 		M2dMmu *mmu = m2d_vcpu_mmu(w->vm->pcpu[i]);
 

@@ -37,6 +37,7 @@ typedef struct {
 	unsigned guest_maxphyaddr;
 	bool manual_protect;     /* KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2: only CLEAR clears the log */
 	bool slot_zap_quirk_off; /* userspace turned KVM_X86_QUIRK_SLOT_ZAP_ALL off */
+	bool intercept;          /* direct MMU: MOV to CR and INVPCID exit all the same */
 	M2dKnobs knobs;
 	M2dDutySet without; /* duties left out on purpose */
 } M2dVmConfig;
@@ -149,7 +150,8 @@ typedef struct {
 	uint64_t asid_generation;
 	uint8_t vmcb_pcpu;    /* pCPU + 1 of the last VMRUN; 0: none */
 	uint8_t pv_flush_due; /* the guest relies on its flush from the next entry on */
-	uint8_t pad[6];
+	uint8_t bad_state;    /* VM entry fails its checks of the guest's state */
+	uint8_t pad[5];
 	uint64_t steal_gpa; /* of struct kvm_steal_time; 0: not enabled */
 	uint64_t steal_hva; /* cached page of it + 1; 0: none */
 	M2dRegs regs;       /* the guest's own */

@@ -103,7 +103,7 @@ START_TEST(test_layout)
 	ck_assert(o->kind == M2D_SCN_SLOT && o->slot.last == 0x3fffff && o->slot.has_hva);
 	ck_assert(o->slot.hva == 0x10000000 && o->slot.log_dirty && !o->slot.readonly);
 	o++;
-	ck_assert(o->slot.as == 1 && o->slot.readonly && !o->slot.has_hva);
+	ck_assert(o->slot.as == 1 && o->slot.readonly && !o->slot.has_hva && o->slot.shift == 21);
 	o++;
 	ck_assert(o->kind == M2D_SCN_TABLES && o->tables.first == 0x100000);
 	o++;
@@ -134,7 +134,7 @@ START_TEST(test_steps)
 	ck_assert_uint_eq(s->n_actors, 3);
 	ck_assert_uint_eq(s->actors[2].kind, M2D_SCN_ACTOR_HOST);
 	ck_assert_str_eq(step->label, "r1");
-	ck_assert_uint_eq(step->place.line, 46);
+	ck_assert_uint_eq(step->place.line, 47);
 	ck_assert_uint_eq(step->place.column, 1);
 	ck_assert_uint_eq(step->actor_place.column, 5);
 	ck_assert_uint_eq(step->verb_place.column, 12);
@@ -167,7 +167,11 @@ START_TEST(test_claims)
 	const M2dScnClaim *c = s->claims;
 
 	ck_assert(s->n_orders == 2 && s->orders[1].bounded && s->orders[1].preempt == 2);
-	ck_assert_uint_eq(s->n_claims, 5);
+	ck_assert_uint_eq(s->n_claims, 6);
+	ck_assert_int_eq(c->variant, 1);
+	ck_assert_str_eq(c->text, "count(kvm_exit) < 9");
+	c++;
+	ck_assert_int_eq(c->variant, -1);
 	ck_assert(c->quantifier == M2D_SCN_ALWAYS && c->op == M2D_SCN_OP_GE);
 	ck_assert(c->left->fn == M2D_SCN_FN_COUNT && c->left->n_args == 2);
 	ck_assert_str_eq(c->left->args[1].key, "vcpu");
