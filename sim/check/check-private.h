@@ -48,8 +48,11 @@ struct _M2dCheck {
 	M2dItems *items;
 	M2dCheckState *s;
 	M2dCheckOptions opt;
-	GArray *findings;    /* of M2dFinding */
-	GHashTable *changes; /* SPTE number to M2dMoment of the guest's write; for stories */
+	GArray *findings; /* of M2dFinding */
+	/* For stories: SPTE number to M2dMoment of the guest's write and of the SPTE's own last
+	 * change; the last flush of each vCPU that covered a change. */
+	GHashTable *changes, *births;
+	M2dMoment flush[M2D_MAX_KVM_VCPUS];
 	uint64_t premises[M2D_N_INVARIANTS];
 	uint16_t *maps;   /* by pfn - first_pfn, in the arena: leaf SPTEs of live pages */
 	uint8_t *wrote;   /* the same: the guest wrote to the frame since it has it */
@@ -72,6 +75,7 @@ typedef struct {
 	unsigned vcpu; /* M2D_NO_ACTOR: none */
 	uint64_t gva, gpa, hpa;
 	M2dItemId item;           /* 0: none */
+	const M2dMoment *birth;   /* of an SPTE; NULL: not known */
 	const M2dMoment *write;   /* NULL: that of the item */
 	const M2dMoment *promise; /* NULL: that of the item */
 } M2dAbout;
@@ -107,6 +111,8 @@ M2dVtPage *m2d_vt_page(const M2dCheck *c, M2dSpIndex sp, bool make);
 void m2d_vt_wrote(M2dCheck *c, const M2dWrite *w);
 void m2d_vt_follow(M2dCheck *c, M2dSpIndex sp);
 void m2d_vt_forget(M2dCheck *c, M2dSpIndex sp);
+/* m2d_vt_born: for stories: SPTE @index of @sp became what @e, its SPTE_CHANGED, says. */
+void m2d_vt_born(M2dCheck *c, M2dSpIndex sp, unsigned index, const M2dEvent *e);
 /* m2d_vt_changed: SPTE @index of @sp was written. */
 void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index);
 void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index);

@@ -164,6 +164,7 @@ static void spte_changed(M2dCheck *c, const M2dEvent *e)
 
 	if (sp == 0)
 		return;
+	m2d_vt_born(c, sp, index, e);
 	count_map(c, e->a[2], level, -1);
 	count_map(c, e->a[3], level, 1);
 	/* KVM notes which gfn a new leaf is for only after it has written the leaf. */
@@ -373,6 +374,7 @@ M2dCheck *m2d_check_new(M2dVm *vm, const M2dCheckOptions *options)
 		c->opt.max_findings = 100;
 	c->findings = g_array_new(FALSE, FALSE, sizeof(M2dFinding));
 	c->changes = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	c->births = g_hash_table_new_full(NULL, NULL, NULL, g_free);
 	c->s = m2d_arena_alloc(vm->arena, sizeof(M2dCheckState), 64);
 	c->maps = m2d_arena_alloc(vm->arena, vm->cfg.n_pfns * sizeof(uint16_t) + 8, 64);
 	c->wrote = m2d_arena_alloc(vm->arena, vm->cfg.n_pfns + 8, 64);
@@ -396,6 +398,7 @@ void m2d_check_free(M2dCheck *c)
 	m2d_check_forget(c);
 	g_array_unref(c->findings);
 	g_hash_table_unref(c->changes);
+	g_hash_table_unref(c->births);
 	g_free(c);
 }
 

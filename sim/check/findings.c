@@ -51,7 +51,7 @@ static void append_who(const M2dCheck *c, GString *s, const M2dMoment *m)
 	if (c->opt.label != NULL)
 		label = c->opt.label(m->actor, m->step, c->opt.label_data);
 	if (label != NULL)
-		g_string_append_printf(s, "@%s ", label);
+		g_string_append_printf(s, "%s ", label);
 	if (m->actor < c->vm->n_vcpus)
 		g_string_append_printf(s, "vcpu%u", m->actor);
 	else
@@ -92,9 +92,9 @@ static void append_item(const M2dCheck *c, GString *s, M2dItemId id)
 		g_string_append_printf(s, ", EP4TA 0x%" PRIx64, ctx->root);
 }
 
-static void append_write(GString *s, const M2dMoment *m)
+static void append_write(GString *s, const M2dMoment *m, const char *what)
 {
-	g_string_append_printf(s, "entry at 0x%" PRIx64 ": 0x%" PRIx64 " -> 0x%" PRIx64, m->a[0],
+	g_string_append_printf(s, "%s at 0x%" PRIx64 ": 0x%" PRIx64 " -> 0x%" PRIx64, what, m->a[0],
 			       m->a[1], m->a[2]);
 }
 
@@ -118,11 +118,18 @@ static char *make_story(M2dCheck *c, const M2dAbout *about)
 		if (promise == NULL && own->promise.time != 0)
 			promise = &own->promise;
 	}
+	if (about->birth != NULL) {
+		g_string_append(s, "cached:  ");
+		append_who(c, s, about->birth);
+		g_string_append(s, ": ");
+		append_write(s, about->birth, "SPTE");
+		g_string_append_c(s, '\n');
+	}
 	if (write != NULL) {
 		g_string_append(s, "changed: ");
 		append_who(c, s, write);
 		g_string_append(s, ": ");
-		append_write(s, write);
+		append_write(s, write, "entry");
 		g_string_append_c(s, '\n');
 	}
 	if (promise != NULL && promise->type < M2D_N_EVENTS) {

@@ -178,9 +178,31 @@ void m2d_vt_wrote(M2dCheck *c, const M2dWrite *w)
 
 /* --- SPTEs ------------------------------------------------------------------------------------ */
 
+void m2d_vt_born(M2dCheck *c, M2dSpIndex sp, unsigned index, const M2dEvent *e)
+{
+	M2dMoment *birth;
+
+	if (m2d_sp(c->vm, sp)->role & M2D_ROLE_DIRECT)
+		return;
+	birth = g_new(M2dMoment, 1);
+	*birth = m2d_event_moment(c);
+	birth->a[0] = e->a[4];
+	birth->a[1] = e->a[2];
+	birth->a[2] = e->a[3];
+	g_hash_table_insert(c->births, GUINT_TO_POINTER(m2d_sptep(sp, index)), birth);
+}
+
 static bool present(const M2dCheck *c, M2dSpIndex sp, unsigned index)
 {
 	return m2d_spte_is_present(&c->vm->fmt, m2d_spte_read(c->vm, m2d_sptep(sp, index)));
+}
+
+/* The flush that covered the change: that of @vcpu, or of another of @vcpus; NULL: none. */
+static const M2dMoment *flush_of(const M2dCheck *c, unsigned vcpus, unsigned vcpu)
+{
+	if (vcpus == 0)
+		return NULL;
+	return &c->flush[vcpus >> vcpu & 1 ? vcpu : (unsigned)g_bit_nth_lsf(vcpus, -1)];
 }
 
 static void report(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, unsigned index)
@@ -188,19 +210,19 @@ static void report(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, unsigned index)
 	M2dVtPage *page = m2d_vt_page(c, sp, false);
 	const M2dMoment *write =
 		g_hash_table_lookup(c->changes, GUINT_TO_POINTER(m2d_sptep(sp, index)));
-	M2dMoment promise = m2d_event_moment(c);
 	uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, index));
-	M2dAbout about = {.vcpu = vcpu,
-			  .gva = M2D_NO_ADDRESS,
-			  .gpa = m2d_entry_gfn(c, sp, index) << M2D_PAGE_SHIFT,
-			  .hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v,
-			  .write = write};
+	M2dAbout about = {
+		.vcpu = vcpu,
+		.gva = M2D_NO_ADDRESS,
+		.gpa = m2d_entry_gfn(c, sp, index) << M2D_PAGE_SHIFT,
+		.hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v,
+		.birth = g_hash_table_lookup(c->births, GUINT_TO_POINTER(m2d_sptep(sp, index))),
+		.write = write,
+		.promise = flush_of(c, page->flushed[index], vcpu)};
 
 	if (page->flags[index] & M2D_VT_REPORTED)
 		return;
 	set_flags(c, page, index, page->flags[index] | M2D_VT_REPORTED);
-	if (promise.type == M2D_E_GUEST_FLUSH_DONE)
-		about.promise = &promise;
 	m2d_find(c, M2D_INV_UNSYNCED_SHADOW, &about,
 		 "vcpu%u can use SPTE 0x%" G_GINT64_MODIFIER
 		 "x of %s page gfn 0x%" G_GINT64_MODIFIER
@@ -270,6 +292,7 @@ static void flush_entry(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, M2dVtPage *pa
 	if (!(page->flags[i] & M2D_VT_CHANGED))
 		return;
 	m2d_premise(c, M2D_INV_UNSYNCED_SHADOW);
+	c->flush[vcpu] = m2d_event_moment(c);
 	CHECK_PUT(c, page->flushed[i], page->flushed[i] | 1u << vcpu);
 	check_entry(c, sp, i);
 }
