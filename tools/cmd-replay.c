@@ -17,7 +17,7 @@
 #include "sim/store/store.h"
 
 static struct {
-	char *machine, *mmu, *timing, *db, *plot, *final;
+	char *machine, *mmu, *kvm, *timing, *db, *plot, *final;
 	char **set;
 	gint vcpus;
 	gint64 seed;
@@ -34,11 +34,17 @@ static const GOptionEntry entries[] = {
 	{"machine", 'm', 0, G_OPTION_ARG_STRING, &o.machine,
 	 "Geometry and costs: a name of `mmu2d machines` or a file (generic)", "NAME|FILE"},
 	{"mmu", 0, 0, G_OPTION_ARG_STRING, &o.mmu,
-	 "recorded (the trace's own tables), native, npt or ept (guest model)", "MODE"},
+	 "recorded (the trace's own tables), shadow (its guest on KVM's), native, npt or ept "
+	 "(guest model)",
+	 "MODE"},
+	{"kvm", 0, 0, G_OPTION_ARG_STRING, &o.kvm,
+	 "Whose KVM --mmu shadow simulates: a version, +COMMIT, -COMMIT (" M2D_KNOBS_DEFAULT ")",
+	 "VERSION"},
 	{"timing", 't', 0, G_OPTION_ARG_STRING, &o.timing,
 	 "functional, blocking or overlapped (blocking)", "MODEL"},
 	{"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.set,
-	 "Replace one figure of the machine, or guest.KEY or host.KEY of the model", "KEY=VALUE"},
+	 "Replace one figure of the machine, guest.KEY or host.KEY of the model, or kvm.KNOB",
+	 "KEY=VALUE"},
 	{"vcpus", 0, 0, G_OPTION_ARG_INT, &o.vcpus, "Fold the trace's vCPUs onto N", "N"},
 	{"seed", 0, 0, G_OPTION_ARG_INT64, &o.seed, "Seed of the guest model's layout (1)", "N"},
 	{"check", 0, G_OPTION_FLAG_NO_ARG, G_OPTION_ARG_CALLBACK, (gpointer)check_given,
@@ -70,8 +76,21 @@ static int choose(const char *text, const char *const *names)
 static const char *model_section(const char *setting)
 {
 	g_autofree char *section = g_strndup(setting, strcspn(setting, ".="));
+	const char *near;
 
-	return m2d_near_better(section, m2d_near_better(section, NULL, "guest"), "host");
+	near = m2d_near_better(section, m2d_near_better(section, NULL, "guest"), "host");
+	return m2d_near_better(section, near, "kvm");
+}
+
+/* "kvm.NAME=value": a knob of KVM's or a cost of its software, which have no name in common. */
+static bool apply_kvm_setting(const char *s, M2dMachine *machine, M2dKnobs *knobs, GError **error)
+{
+	const char *name = s + strlen("kvm."), *eq = strchr(name, '=');
+	g_autofree char *knob = g_strndup(name, eq != NULL ? (gsize)(eq - name) : 0);
+
+	if (eq != NULL && m2d_knob_find(knob, NULL) >= 0)
+		return m2d_knobs_set(knobs, knob, eq + 1, error);
+	return m2d_machine_set(machine, s, error);
 }
 
 static bool apply_setting(const char *s, M2dMachine *machine, M2dReplayOptions *opt, GError **error)
@@ -83,6 +102,8 @@ static bool apply_setting(const char *s, M2dMachine *machine, M2dReplayOptions *
 		return m2d_guestos_config_set(&opt->guest, s, error);
 	if (g_str_has_prefix(s, "host."))
 		return m2d_hostmap_config_set(&opt->host, s, error);
+	if (g_str_has_prefix(s, "kvm."))
+		return apply_kvm_setting(s, machine, &opt->knobs, error);
 	if (m2d_machine_set(machine, s, &local))
 		return true;
 	if (near != NULL)
@@ -106,6 +127,13 @@ static void add_config(const char *key, const char *value, void *data)
 	m2d_result_config(data, key, value);
 }
 
+static void add_knob(const M2dKnob *knob, const M2dKnobValue *value, void *data)
+{
+	g_autofree char *key = g_strconcat("kvm.", knob->name, NULL);
+
+	m2d_result_config(data, key, value->name);
+}
+
 /* The full, resolved configuration: equal configurations give equal rows. */
 static void record_config(M2dResult *r, const M2dReplay *replay, const M2dReplayOptions *opt,
 			  const M2dMachine *machine)
@@ -116,12 +144,14 @@ static void record_config(M2dResult *r, const M2dReplay *replay, const M2dReplay
 	m2d_result_config(r, "replay.timing", r->timing);
 	m2d_result_config(r, "replay.vcpus", vcpus);
 	m2d_result_config(r, "replay.compare", opt->compare ? "yes" : "no");
-	if (strcmp(r->mmu, "recorded") != 0) {
+	if (strcmp(r->mmu, "recorded") != 0 && strcmp(r->mmu, "shadow") != 0) {
 		m2d_guestos_config_foreach(&opt->guest, add_config, r);
 		if (strcmp(r->mmu, "native") != 0)
 			m2d_hostmap_config_foreach(&opt->host, add_config, r);
 	}
 	m2d_machine_foreach(machine, add_config, r);
+	if (strcmp(r->mmu, "shadow") == 0)
+		m2d_knobs_foreach(&opt->knobs, add_knob, r);
 }
 
 /* The digest of a regular file in hexadecimal. NULL without @error for a pipe, whose bytes are
@@ -385,14 +415,17 @@ static int replay_trace(const char *trace, const char *command_line, M2dReplayOp
 /* The options into @opt; returns the exit status. */
 static int choose_options(M2dReplayOptions *opt)
 {
-	static const char *const modes[] = {"auto", "recorded", "native", "npt", "ept", NULL};
+	static const char *const modes[] = {"auto", "recorded", "native", "npt",
+					    "ept",  "shadow",   NULL};
 	static const char *const timings[] = {"functional", "blocking", "overlapped", NULL};
 	int mode = o.mmu != NULL ? choose(o.mmu, modes) : 0;
 	int timing = o.timing != NULL ? choose(o.timing, timings) : M2D_TIMING_BLOCKING;
+	GError *error = NULL;
 
 	if (mode < 0)
 		return m2d_cmd_usage(&m2d_cmd_replay,
-				     "--mmu=%s: expected recorded, native, npt or ept", o.mmu);
+				     "--mmu=%s: expected recorded, shadow, native, npt or ept",
+				     o.mmu);
 	if (timing < 0)
 		return m2d_cmd_usage(&m2d_cmd_replay,
 				     "--timing=%s: expected functional, blocking or overlapped",
@@ -403,6 +436,12 @@ static int choose_options(M2dReplayOptions *opt)
 	if (o.plot != NULL && o.no_plot)
 		return m2d_cmd_usage(&m2d_cmd_replay, "--plot and --no-plot exclude each other");
 	m2d_replay_options_init(opt);
+	if (o.kvm != NULL && mode != M2D_REPLAY_SHADOW)
+		return m2d_cmd_usage(&m2d_cmd_replay, "--kvm=%s: expected --mmu=shadow too", o.kvm);
+	if (o.kvm != NULL && !m2d_knobs_profile(&opt->knobs, o.kvm, &error)) {
+		g_prefix_error(&error, "--kvm: ");
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	}
 	opt->mode = (M2dReplayMode)mode;
 	opt->timing = (M2dTimingModel)timing;
 	opt->vcpus = o.vcpus > 0 ? (unsigned)o.vcpus : 0;

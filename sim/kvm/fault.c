@@ -38,16 +38,15 @@ static void perform(M2dVm *vm, m2d_guest_access_frame *f, M2dHpa hpa)
 	m2d_emit(vm->ev, GUEST_ACCESS, f->kind, f->gva, hpa.v, o->value);
 }
 
-static M2dExitReason exit_reason(M2dOutcomeKind kind)
+M2dExitReason m2d_fault_exit_reason(const M2dOutcome *out)
 {
-	return kind == M2D_OUT_PF              ? M2D_EXIT_PF
-	       : kind == M2D_OUT_EPT_MISCONFIG ? M2D_EXIT_MISCONFIG
-					       : M2D_EXIT_NPF;
+	return out->kind == M2D_OUT_PF              ? M2D_EXIT_PF
+	       : out->kind == M2D_OUT_EPT_MISCONFIG ? M2D_EXIT_MISCONFIG
+						    : M2D_EXIT_NPF;
 }
 
-/* What vendor code makes of the exit: a #PF error code (npf_interception(),
- * handle_ept_violation(), handle_ept_misconfig()). */
-static uint32_t error_code_of(const M2dOutcome *out)
+/* npf_interception(), handle_ept_violation(), handle_ept_misconfig(). */
+uint32_t m2d_fault_error_code(const M2dOutcome *out)
 {
 	uint64_t q = out->qualification;
 
@@ -106,9 +105,10 @@ M2D_ROUTINE(m2d_guest_access)
 			M2D_RETURN(rt, f, M2D_OPR_GP);
 		if (out.kind == M2D_OUT_PF && vm->cfg.tdp)
 			M2D_RETURN(rt, f, guest_pf(vm, f->gva, out.error_code));
-		f->error_code = error_code_of(&out);
+		f->error_code = m2d_fault_error_code(&out);
 		f->gpa = out.kind == M2D_OUT_PF ? f->gva : out.fault_gpa.v;
-		m2d_vcpu_leave_guest(vm, f->vcpu, exit_reason(out.kind), f->gpa, f->error_code);
+		m2d_vcpu_leave_guest(vm, f->vcpu, m2d_fault_exit_reason(&out), f->gpa,
+				     f->error_code);
 		M2D_POINT(rt, f, EXITED);
 		M2D_CALL(rt, f, m2d_handle_page_fault, .vcpu = f->vcpu, .error_code = f->error_code,
 			 .address = f->gpa, .kind = f->kind, .size = f->size, .user = f->user,

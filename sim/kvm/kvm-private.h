@@ -24,6 +24,7 @@ typedef enum {
 	M2D_EXIT_MSR,
 	M2D_EXIT_PREEMPT,
 	M2D_EXIT_USERSPACE,
+	M2D_EXIT_OTHER, /* nothing of paging */
 } M2dExitReason;
 
 /* --- run loop (run.c, requests.c, steal.c) ------------------------------------------------------
@@ -100,6 +101,10 @@ typedef struct {
 	uint32_t error_code, tries;
 } m2d_guest_access_frame;
 M2D_ROUTINE(m2d_guest_access);
+
+/* What vendor code makes of the fault @out of an access: reason of the exit and #PF error code. */
+M2dExitReason m2d_fault_exit_reason(const M2dOutcome *out);
+uint32_t m2d_fault_error_code(const M2dOutcome *out);
 
 /* kvm_mmu_page_fault() and what follows: result M2dFaultEnd. */
 typedef enum {

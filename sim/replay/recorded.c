@@ -14,6 +14,14 @@
 #define SVM_EXIT_CR0_SEL_WRITE 0x65u
 #define SVM_EXIT_INVLPG        0x79u
 
+bool m2d_replay_intercepted(const M2dTraceEvent *ev, const M2dTraceEvent *next)
+{
+	if (next == NULL || next->kind != M2D_EV_VMEXIT || next->vcpu != ev->vcpu)
+		return false;
+	return (next->n >= SVM_EXIT_WRITE_CR0 && next->n <= SVM_EXIT_WRITE_CR15) ||
+	       next->n == SVM_EXIT_CR0_SEL_WRITE || next->n == SVM_EXIT_INVLPG;
+}
+
 static bool is_intercepted(const M2dReplayVcpu *v, const M2dTraceEvent *ev,
 			   const M2dTraceEvent *next)
 {
@@ -22,10 +30,7 @@ static bool is_intercepted(const M2dReplayVcpu *v, const M2dTraceEvent *ev,
 	/* A guest on shadow tables must not reach the real CR3 or flush by itself. */
 	if (m2d_vcpu_nested(v->vcpu)->kind == M2D_NESTED_NONE)
 		return true;
-	if (next == NULL || next->kind != M2D_EV_VMEXIT || next->vcpu != ev->vcpu)
-		return false;
-	return (next->n >= SVM_EXIT_WRITE_CR0 && next->n <= SVM_EXIT_WRITE_CR15) ||
-	       next->n == SVM_EXIT_CR0_SEL_WRITE || next->n == SVM_EXIT_INVLPG;
+	return m2d_replay_intercepted(ev, next);
 }
 
 static void set_register(M2dRegs *regs, unsigned reg, uint64_t value)

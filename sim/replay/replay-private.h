@@ -11,7 +11,12 @@ typedef struct {
 	M2dMmu *mmu;
 	uint64_t process[2]; /* guest model: that runs in host and in guest mode of the trace */
 	uint64_t running;    /* the one whose CR3 is loaded */
+	bool in_guest;       /* shadow: the trace is between VMRUN and #VMEXIT */
+	bool unexited;       /* shadow: it exited for what shadow paging does not exit for */
 } M2dReplayVcpu;
+
+/* What shadow mode has beside (shadow.c). */
+typedef struct _M2dReplayShadow M2dReplayShadow;
 
 struct _M2dReplay {
 	M2dReplayOptions opt;
@@ -30,7 +35,14 @@ struct _M2dReplay {
 	uint64_t skipped; /* references that could not be executed */
 	bool interrupted;
 	M2dReplayVcpu *run_vcpu;
+	M2dReplayShadow *shadow; /* NULL in other modes */
 };
+
+/* m2d_replay_recorded: tables come with the trace. */
+static inline bool m2d_replay_recorded(const M2dReplay *r)
+{
+	return r->mode == M2D_REPLAY_RECORDED || r->mode == M2D_REPLAY_SHADOW;
+}
 
 /* m2d_replay_story: a finding at reference @ref. */
 void m2d_replay_story(M2dReplay *r, const char *invariant, uint64_t ref, unsigned vcpu,
@@ -42,6 +54,9 @@ bool m2d_replay_event_recorded(M2dReplay *r, M2dReplayVcpu *v, const M2dTraceEve
 			       const M2dTraceEvent *next, GError **error);
 bool m2d_replay_event_model(M2dReplay *r, M2dReplayVcpu *v, const M2dTraceEvent *ev,
 			    GError **error);
+/* m2d_replay_intercepted: what the guest attempted in @ev was left to its hypervisor, by the exit
+ * that follows. */
+bool m2d_replay_intercepted(const M2dTraceEvent *ev, const M2dTraceEvent *next);
 /* Flush instructions mean the same in both. */
 void m2d_replay_flush(M2dReplayVcpu *v, const M2dTraceEvent *ev);
 
@@ -59,6 +74,23 @@ M2dFaultAction m2d_replay_fault_recorded(M2dReplay *r, M2dReplayVcpu *v, const M
 					 const M2dOutcome *out);
 M2dFaultAction m2d_replay_fault_model(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *ref,
 				      const M2dOutcome *out, GError **error);
+
+/* m2d_replay_run_refs: references of one segment, with what their faults lead to. */
+bool m2d_replay_run_refs(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *refs, uint32_t n,
+			 GError **error);
+
+/* --- shadow.c ----------------------------------------------------------------------------------
+ */
+
+/* m2d_replay_shadow_new: make the VM, whose processors are the trace's vCPUs. */
+bool m2d_replay_shadow_new(M2dReplay *r, GError **error);
+void m2d_replay_shadow_free(M2dReplayShadow *s);
+M2dVcpu *m2d_replay_shadow_cpu(const M2dReplay *r, unsigned id);
+bool m2d_replay_batch_shadow(M2dReplay *r, const M2dBatch *batch, GError **error);
+/* m2d_replay_shadow_rest: what was kept back for what might follow. */
+bool m2d_replay_shadow_rest(M2dReplay *r, GError **error);
+M2dFaultAction m2d_replay_fault_shadow(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *ref,
+				       const M2dOutcome *out);
 
 /* m2d_replay_setup_recorded: all vCPUs start in host mode with paging off. */
 void m2d_replay_setup_recorded(M2dReplay *r);

@@ -14,6 +14,7 @@ void m2d_replay_options_init(M2dReplayOptions *opt)
 	*opt = (M2dReplayOptions){.compare = true, .samples = 256};
 	m2d_guestos_config_init(&opt->guest);
 	m2d_hostmap_config_init(&opt->host);
+	m2d_knobs_profile(&opt->knobs, M2D_KNOBS_DEFAULT, NULL);
 }
 
 static M2dReplayMode choose_mode(const M2dReplayOptions *opt, const M2dTraceInfo *info,
@@ -33,6 +34,8 @@ static bool check_mode(M2dReplayMode mode, const M2dTraceInfo *info, M2dVendor v
 
 	if (mode == M2D_REPLAY_RECORDED && !(info->flags & M2D_TRACE_HAS_TABLES))
 		why = "the trace carries no page tables; expected native, npt or ept";
+	else if (mode == M2D_REPLAY_SHADOW && !(info->flags & M2D_TRACE_HAS_TABLES))
+		why = "shadow needs a trace with page tables; expected native, npt or ept";
 	else if (mode == M2D_REPLAY_NPT && vendor != M2D_VENDOR_AMD)
 		why = "npt needs an AMD machine; expected native or ept";
 	else if (mode == M2D_REPLAY_EPT && vendor != M2D_VENDOR_INTEL)
@@ -43,18 +46,21 @@ static bool check_mode(M2dReplayMode mode, const M2dTraceInfo *info, M2dVendor v
 	return false;
 }
 
-static void add_vcpus(M2dReplay *r)
+static bool add_vcpus(M2dReplay *r, GError **error)
 {
 	r->vcpu = g_new0(M2dReplayVcpu, r->n_vcpus);
+	if (r->mode == M2D_REPLAY_SHADOW && !m2d_replay_shadow_new(r, error))
+		return false;
 	for (unsigned i = 0; i < r->n_vcpus; i++) {
 		M2dReplayVcpu *v = &r->vcpu[i];
 
-		v->vcpu = m2d_vcpu_new(r->world);
+		v->vcpu = r->shadow != NULL ? m2d_replay_shadow_cpu(r, i) : m2d_vcpu_new(r->world);
 		v->mmu = m2d_vcpu_mmu(v->vcpu);
 		m2d_timing_init(&v->mmu->timing, m2d_world_machine(r->world), r->opt.timing,
 				i > 0 ? &r->vcpu[0].mmu->timing : NULL);
 		v->process[0] = v->process[1] = 0;
 	}
+	return true;
 }
 
 M2dReplay *m2d_replay_new(M2dMachine *machine, const M2dTraceInfo *info,
@@ -67,12 +73,12 @@ M2dReplay *m2d_replay_new(M2dMachine *machine, const M2dTraceInfo *info,
 		m2d_machine_free(machine);
 		return NULL;
 	}
-	if (mode == M2D_REPLAY_RECORDED) {
-		/* The entries were written for AMD hardware; physical addresses are the recorder's.
-		 */
+	/* Nested entries were written for AMD hardware. */
+	if (mode == M2D_REPLAY_RECORDED)
 		machine->vendor = M2D_VENDOR_AMD;
+	/* The recorded systems did not see the faults of other hardware. */
+	if (mode == M2D_REPLAY_RECORDED || mode == M2D_REPLAY_SHADOW)
 		machine->tlb.spurious_fault = false;
-	}
 	r = g_new0(M2dReplay, 1);
 	r->opt = *options;
 	r->mode = mode;
@@ -86,8 +92,9 @@ M2dReplay *m2d_replay_new(M2dMachine *machine, const M2dTraceInfo *info,
 	r->n_vcpus = info->n_vcpus;
 	if (options->vcpus != 0)
 		r->n_vcpus = MIN(options->vcpus, r->n_vcpus);
-	add_vcpus(r);
-	if (mode == M2D_REPLAY_RECORDED)
+	if (!add_vcpus(r, error))
+		return NULL;
+	if (m2d_replay_recorded(r))
 		m2d_replay_setup_recorded(r);
 	else if (!m2d_replay_setup_model(r, error))
 		return NULL;
@@ -103,6 +110,7 @@ void m2d_replay_free(M2dReplay *r)
 		return;
 	m2d_guestos_free(r->guest);
 	m2d_hostmap_free(r->host);
+	m2d_replay_shadow_free(r->shadow);
 	m2d_world_free(r->world);
 	g_free(r->vcpu);
 	g_array_unref(r->samples);
@@ -178,11 +186,21 @@ static void mismatch(M2dMmu *mmu, const M2dRef *ref, uint32_t index, uint64_t hp
  */
 #define MAX_RETRIES 64
 
-/* References of one segment, in pieces that end where a sample is due. */
-static bool run_segment(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *refs, uint32_t n,
-			GError **error)
+static M2dFaultAction fault(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *ref,
+			    const M2dOutcome *out, GError **error)
 {
-	bool recorded = r->mode == M2D_REPLAY_RECORDED;
+	if (r->mode == M2D_REPLAY_SHADOW)
+		return m2d_replay_fault_shadow(r, v, ref, out);
+	if (r->mode == M2D_REPLAY_RECORDED)
+		return m2d_replay_fault_recorded(r, v, ref, out);
+	return m2d_replay_fault_model(r, v, ref, out, error);
+}
+
+/* In pieces that end where a sample is due. */
+bool m2d_replay_run_refs(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *refs, uint32_t n,
+			 GError **error)
+{
+	bool recorded = m2d_replay_recorded(r);
 	M2dRunOptions opt = {
 		.compare = recorded && r->opt.compare,
 		/* Recorders leave out the tables that only lead to devices. */
@@ -205,8 +223,7 @@ static bool run_segment(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *refs, uint
 		if (done != 0)
 			retries = 0;
 		if (done < want) {
-			action = recorded ? m2d_replay_fault_recorded(r, v, refs, &out)
-					  : m2d_replay_fault_model(r, v, refs, &out, error);
+			action = fault(r, v, refs, &out, error);
 			if (action == M2D_FAULT_ERROR)
 				return false;
 			if (action == M2D_FAULT_RETRY && ++retries > MAX_RETRIES) {
@@ -237,7 +254,7 @@ static bool load_pages(M2dReplay *r, const M2dBatch *batch)
 {
 	M2dSpace *space = m2d_world_space(r->world);
 
-	if (r->mode != M2D_REPLAY_RECORDED)
+	if (!m2d_replay_recorded(r))
 		return true;
 	for (uint32_t i = 0; i < batch->n_pages; i++) {
 		const M2dTracePage *p = &batch->pages[i];
@@ -255,6 +272,8 @@ bool m2d_replay_batch(M2dReplay *r, const M2dBatch *batch, GError **error)
 	r->instructions += batch->instructions;
 	if (!load_pages(r, batch))
 		return false;
+	if (r->mode == M2D_REPLAY_SHADOW)
+		return m2d_replay_batch_shadow(r, batch, error);
 	for (uint32_t i = 0; i < batch->n_segments; i++) {
 		const M2dSegment *seg = &batch->segments[i];
 		uint32_t end = seg->first_event + seg->n_events;
@@ -278,7 +297,7 @@ bool m2d_replay_batch(M2dReplay *r, const M2dBatch *batch, GError **error)
 		if (r->mode != M2D_REPLAY_RECORDED &&
 		    !m2d_replay_mode_model(r, v, seg->guest, error))
 			return false;
-		if (!run_segment(r, v, batch->refs + seg->first_ref, seg->n_refs, error))
+		if (!m2d_replay_run_refs(r, v, batch->refs + seg->first_ref, seg->n_refs, error))
 			return false;
 	}
 	return true;
@@ -286,10 +305,12 @@ bool m2d_replay_batch(M2dReplay *r, const M2dBatch *batch, GError **error)
 
 M2dResult *m2d_replay_finish(M2dReplay *r)
 {
-	static const char *const modes[] = {"auto", "recorded", "native", "npt", "ept"};
+	static const char *const modes[] = {"auto", "recorded", "native", "npt", "ept", "shadow"};
 	static const char *const timings[] = {"functional", "blocking", "overlapped"};
 	M2dResult *result = m2d_result_new(r->n_vcpus);
 
+	if (r->shadow != NULL)
+		m2d_replay_shadow_rest(r, NULL);
 	for (unsigned i = 0; i < r->n_vcpus; i++) {
 		M2dMmu *m = r->vcpu[i].mmu;
 

@@ -4,7 +4,9 @@
  *
  * Recorded tables: a trace of a whole system brings its page tables, all stores to them and the
  * true physical address of every reference; both dimensions come from it and each translation is
- * compared. Otherwise a guest model (guestos.h) maps on demand, natively or over a host map.
+ * compared. Shadow: the host's tables as recorded, but the recorded guest runs on KVM's shadow
+ * paging, in the frames that its recorded nested tables gave it. Otherwise a guest model
+ * (guestos.h) maps on demand, natively or over a host map.
  */
 #pragma once
 
@@ -14,6 +16,7 @@
 #include "sim/replay/hostmap.h"
 #include "sim/replay/result.h"
 #include "sim/trace/trace.h"
+#include "sim/vm/knobs.h"
 
 typedef enum {
 	M2D_REPLAY_AUTO, /* recorded if the trace has tables, else npt or ept by the vendor */
@@ -21,6 +24,7 @@ typedef enum {
 	M2D_REPLAY_NATIVE,
 	M2D_REPLAY_NPT,
 	M2D_REPLAY_EPT,
+	M2D_REPLAY_SHADOW,
 } M2dReplayMode;
 
 /* Told about progress; false stops the replay, which then ends as interrupted. */
@@ -33,6 +37,7 @@ typedef struct {
 	bool compare;   /* with recorded addresses, where there are any */
 	M2dGuestosConfig guest;
 	M2dHostmapConfig host;
+	M2dKnobs knobs;   /* shadow: KVM's behaviours */
 	uint64_t samples; /* points of the time series, about; 0: none */
 	M2dReplayProgress progress;
 	void *progress_data;

@@ -36,7 +36,7 @@ typedef struct {
 	char *trace_sha256; /* of the file's bytes, hexadecimal; NULL if not computed */
 	char *command_line;
 	char *machine;
-	char *mmu;    /* "native", "npt", "ept" or "recorded" */
+	char *mmu;    /* "native", "npt", "ept", "recorded" or "shadow" */
 	char *timing; /* "functional", "blocking" or "overlapped" */
 	uint64_t seed;
 	GArray *config; /* of M2dConfigItem */

@@ -267,6 +267,53 @@ static void events(GString *s, const M2dCounters *c)
 	}
 }
 
+/* What a guest on shadow tables cost: how often, and the cycles that are KVM's own. */
+static void kvm(GString *s, const M2dStats *t)
+{
+	const M2dCounters *c = &t->c;
+	const struct {
+		const char *name;
+		uint64_t n;
+		int cause; /* M2dCause of the cycles, or -1 */
+	} rows[] = {
+		{"exits", c->kvm_exits, M2D_CAUSE_EXIT_ENTRY},
+		{"  MOV to CR", c->kvm_cr_writes, -1},
+		{"  INVLPG, INVPCID", c->kvm_invalidations, -1},
+		{"  page faults", c->kvm_faults, M2D_CAUSE_KVM_FAULT},
+		{"    mended", c->kvm_fixed, -1},
+		{"    spurious", c->kvm_spurious, -1},
+		{"    tried again", c->kvm_retried, -1},
+		{"    emulated", c->kvm_emulated, M2D_CAUSE_KVM_EMULATE},
+		{"    injected", c->kvm_injected, -1},
+		{"MMIO", c->kvm_mmio, -1},
+		{"SPTEs set", c->kvm_sptes_set, -1},
+		{"pages made", c->kvm_pages_made, -1},
+		{"pages gone unsync", c->kvm_unsyncs, -1},
+		{"pages synced", c->kvm_syncs, M2D_CAUSE_KVM_SYNC},
+		{"pages zapped", c->kvm_pages_zapped, M2D_CAUSE_KVM_ZAP},
+		{"roots loaded", c->kvm_root_loads, M2D_CAUSE_KVM_ROOT},
+		{"flushes, own", c->kvm_hw_flushes, -1},
+		{"flushes, remote", c->kvm_remote_flushes, -1},
+		{"ranges unmapped", c->kvm_notifiers, -1},
+		{"the rest", 0, M2D_CAUSE_KVM_OTHER},
+	};
+
+	if (c->kvm_exits == 0)
+		return;
+	g_string_append(s, "\nKVM                              count              cycles\n");
+	for (unsigned i = 0; i < M2D_N_ELEMENTS(rows); i++) {
+		uint64_t cycles = rows[i].cause >= 0 ? t->cycles[rows[i].cause] : 0;
+
+		if (rows[i].n == 0 && cycles == 0)
+			continue;
+		g_string_append_printf(s, "  %-18s", rows[i].name);
+		put_number(s, 18, rows[i].n);
+		if (cycles != 0)
+			put_number(s, 20, cycles);
+		g_string_append_c(s, '\n');
+	}
+}
+
 static void bill(GString *s, const M2dStats *t)
 {
 	bool any = false;
@@ -339,6 +386,7 @@ char *m2d_report_text(const M2dResult *r)
 	tlb(s, &r->total.c);
 	walks(s, r);
 	events(s, &r->total.c);
+	kvm(s, &r->total);
 	bill(s, &r->total);
 	findings(s, r);
 	return g_string_free(s, FALSE);

@@ -25,6 +25,9 @@ struct _M2dHostMm {
 	uint8_t *frame; /* by pfn - first_pfn, in the arena */
 	uint64_t n_pages;
 	uint64_t first_pfn, n_pfns;
+	/* Who places pages on demand; NULL: they are allocated. */
+	void (*demand)(M2dVm *vm, uint64_t page, void *data);
+	void *demand_data;
 };
 
 M2dHostMm *m2d_hostmm_new(M2dVm *vm)
@@ -169,6 +172,8 @@ bool m2d_hostmm_get(M2dVm *vm, uint64_t page, bool write, uint64_t *pfn, bool *w
 
 	if (page >= vm->mm->n_pages)
 		return false;
+	if (!m2d_hostmm_peek(vm, page, pfn, &may_write) && vm->mm->demand != NULL)
+		vm->mm->demand(vm, page, vm->mm->demand_data);
 	if (!m2d_hostmm_peek(vm, page, pfn, &may_write)) {
 		if (!m2d_frame_alloc(vm, M2D_FRAME_GUEST, pfn))
 			return false;
@@ -185,6 +190,29 @@ void m2d_hostmm_place(M2dVm *vm, uint64_t page, uint64_t pfn)
 	g_assert(page < vm->mm->n_pages && (vm->mm->pte[page] & HPTE_PRESENT) == 0);
 	frame_own(vm, pfn, M2D_FRAME_GUEST);
 	hpte_set(vm, page, pfn, M2D_SIZE_4K);
+}
+
+void m2d_hostmm_place_block(M2dVm *vm, uint64_t page, uint64_t pfn, M2dPageSize size)
+{
+	M2dHostMm *mm = vm->mm;
+	uint64_t span = UINT64_C(1) << (9 * size);
+
+	g_assert(page % span == 0 && page + span <= mm->n_pages);
+	for (uint64_t p = page; p < page + span; p++)
+		if (mm->pte[p] & HPTE_PRESENT)
+			size = M2D_SIZE_4K;
+	for (uint64_t i = 0; i < span; i++) {
+		if (mm->pte[page + i] & HPTE_PRESENT)
+			continue;
+		frame_own(vm, pfn + i, M2D_FRAME_GUEST);
+		hpte_set(vm, page + i, pfn + i, size);
+	}
+}
+
+void m2d_hostmm_on_demand(M2dVm *vm, void (*fn)(M2dVm *vm, uint64_t page, void *data), void *data)
+{
+	vm->mm->demand = fn;
+	vm->mm->demand_data = data;
 }
 
 bool m2d_hostmm_populate(M2dVm *vm, uint64_t page, uint64_t n, M2dPageSize size)

@@ -36,6 +36,13 @@ bool m2d_hostmm_get(M2dVm *vm, uint64_t page, bool write, uint64_t *pfn, bool *w
 bool m2d_hostmm_peek(const M2dVm *vm, uint64_t page, uint64_t *pfn, bool *writable);
 /* m2d_hostmm_place: back @page by frame @pfn, which exists already (recorded memory). */
 void m2d_hostmm_place(M2dVm *vm, uint64_t page, uint64_t pfn);
+/* m2d_hostmm_place_block: the same for the page of @size that begins at @page; its frames follow
+ * one another from @pfn. Pages of it that are backed already stay as they are, and all of it is
+ * then mapped by small pages. */
+void m2d_hostmm_place_block(M2dVm *vm, uint64_t page, uint64_t pfn, M2dPageSize size);
+/* m2d_hostmm_on_demand: a page that has no frame when it is needed: let @fn place it, and what
+ * else it likes, before one is allocated. */
+void m2d_hostmm_on_demand(M2dVm *vm, void (*fn)(M2dVm *vm, uint64_t page, void *data), void *data);
 /**
  * m2d_hostmm_populate: back @n pages from @page by pages of @size, of which both are multiples.
  * Blocks of which a part is backed already stay as they are.

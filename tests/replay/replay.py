@@ -105,6 +105,24 @@ class Replay(unittest.TestCase):
                 self.assertLessEqual(cycles["overlapped"], cycles["blocking"])
 
 
+    def check_shadow(self, trace, expected, *args):
+        """The trace's guest on KVM's shadow tables: everything comes out where it was recorded,
+        and what KVM did adds up."""
+        doc = self.replay(trace, "--mmu", "shadow", *args)
+        name = (os.path.basename(trace), *args)
+        c = doc["counters"]
+        self.check_right(doc, expected, name)
+        self.check_time(doc)
+        self.assertEqual(c["kvm_faults"],
+                         sum(c["kvm_" + x] for x in ("fixed", "spurious", "retried", "emulated",
+                                                     "injected")), name)
+        self.assertEqual((c["kvm_mmio"], c["nested_entries"]), (0, 0), name)
+        self.assertGreater(c["kvm_fixed"], 0, name)
+        self.assertGreaterEqual(c["kvm_sptes_set"], c["kvm_fixed"], name)
+        self.assertGreater(c["kvm_pages_made"], 3, name)
+        return c
+
+
 class Bundled(Replay):
     """Traces in the tree."""
 
@@ -124,13 +142,53 @@ class Bundled(Replay):
             last = doc["cycles"]
 
     def test_same_output_twice(self):
-        for args in (["--timing", "overlapped"], ["--mmu", "npt", "--timing", "blocking"],
+        for args in (["--timing", "overlapped"], ["--mmu", "shadow"], ["--mmu", "npt", "--timing", "blocking"],
                      ["--mmu", "native", "--seed", "7"]):
             docs = [self.replay(self.trace("s-linux-tdp-u.m2t"), *args) for _ in range(2)]
             for doc in docs:
                 for key in ("seconds", "refs_per_second"):
                     del doc[key]
             self.assertEqual(docs[0], docs[1], args)
+
+    def test_shadow(self):
+        for name, expected in BUNDLED.items():
+            counts = json.loads(self.ok("trace", "info", "--json", self.trace(name)))["counts"]
+            for machine in MACHINES:
+                for timing in TIMINGS:
+                    c = self.check_shadow(self.trace(name), expected, "--machine", machine,
+                                          "--timing", timing)
+                    # One vCPU: nothing else makes it leave the guest.
+                    self.assertEqual((c["kvm_cr_writes"], c["kvm_invalidations"]), expected[5:7])
+                    self.assertEqual(c["kvm_injected"], counts["page-fault"])
+                    self.assertEqual(c["kvm_exits"], sum(expected[8].values()) + expected[5] +
+                                     expected[6] + c["kvm_faults"])
+                    self.assertEqual(c["exits"], c["kvm_exits"])
+                    # Stores to tables that are shadowed are seen, most by way of unsync pages.
+                    self.assertGreater(c["kvm_emulated"], 0)
+                    self.assertGreater(c["kvm_unsyncs"], 0)
+
+    def test_shadow_of_other_kernels(self):
+        trace, expected = self.trace("s-linux-tdp-f.m2t"), BUNDLED["s-linux-tdp-f.m2t"]
+        faults = {}
+        for kvm in ("5.4", "5.10", "5.18", "6.12", "6.12-aa8d1f48d353"):
+            c = self.check_shadow(trace, expected, "--kvm", kvm, "--timing", "functional")
+            faults[kvm] = c["kvm_faults"]
+        self.assertEqual(faults["6.12"], self.check_shadow(trace, expected)["kvm_faults"])
+        self.assertEqual(run("replay", trace, "--kvm", "5.18").returncode, 2)
+        self.assertEqual(run("replay", trace, "--mmu", "shadow", "--kvm", "x").returncode, 2)
+        self.assertEqual(run("replay", trace, "--mmu", "shadow", "--set",
+                             "kvm.pv-flush=no").returncode, 2)
+
+    def test_shadow_costs(self):
+        trace = self.trace("s-linux-tdp-f.m2t")
+        docs = [self.replay(trace, "--mmu", "shadow", *args)
+                for args in ((), ("--set", "kvm.emulate=100000"))]
+        causes = [{c["cause"]: c["cycles"] for c in doc["cycles_by_cause"]} for doc in docs]
+        self.assertEqual(causes[1]["kvm_emulate"], 100000 * docs[1]["counters"]["kvm_emulated"])
+        self.assertGreater(causes[0]["kvm_fault"], 0)
+        self.assertGreater(causes[0]["kvm_sync"], 0)
+        del causes[0]["kvm_emulate"], causes[1]["kvm_emulate"]
+        self.assertEqual(causes[0], causes[1])
 
     def test_time_of_the_guest_model(self):
         for mmu, machine in (("native", "generic"), ("npt", "zen4"), ("ept", "haswell")):
@@ -158,6 +216,26 @@ class Captured(Replay):
                     trace = self.imported(name, folder)
                     self.check_trace(trace, expected, MACHINES, ("functional", "overlapped"))
                     self.check_events(trace, expected)
+
+    def test_shadow(self):
+        """What KVM's shadow paging does for each guest, beside exits of the recording."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, expected in CAPTURED.items():
+                if not expected[7]:
+                    continue
+                trace = self.imported(name, folder)
+                if name == "s-linux-shadow.f":
+                    done = run("replay", trace, "--mmu", "shadow")
+                    self.assertEqual(done.returncode, 2)
+                    self.assertIn("on shadow tables already", done.stderr)
+                    continue
+                for machine in MACHINES:
+                    c = self.check_shadow(trace, expected, "--machine", machine,
+                                          "--timing", "functional")
+                others = {k: n for k, n in expected[8].items() if k != 0x400}
+                self.assertGreaterEqual(c["kvm_exits"], sum(others.values()))
+                print(name, "recorded", {hex(k): n for k, n in expected[8].items()}, "shadow",
+                      {k[4:]: n for k, n in c.items() if k.startswith("kvm_") and n})
 
     def check_events(self, trace, expected):
         """CR3 loads and exits by code, from the text of the trace."""
