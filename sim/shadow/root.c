@@ -392,12 +392,15 @@ M2D_ROUTINE(m2d_mmu_free_pcid_roots)
 	m2d_mmu_free_pcid_roots_frame *f = frame;
 	M2dVm *vm = m2d_rt_vm(rt);
 	const M2dKvmVcpu *v = vm->vcpu[f->vcpu];
-	uint64_t bits = v->regs.cr4 & M2D_CR4_PCIDE ? M2D_CR3_PCID : 0;
 	uint32_t mask = 0;
 
 	M2D_BEGIN(rt, f);
+	/* Without PCIDs every load of CR3 flushes and syncs: that they all are of PCID 0 says
+	 * nothing. */
+	if (!(v->regs.cr4 & M2D_CR4_PCIDE))
+		M2D_RETURN(rt, f, 0);
 	for (unsigned i = 0; i < M2D_N_PREV_ROOTS; i++) {
-		if ((v->mmu.prev[i].pgd & bits) == f->pcid)
+		if ((v->mmu.prev[i].pgd & M2D_CR3_PCID) == f->pcid)
 			mask |= 2u << i;
 	}
 	M2D_CALL(rt, f, m2d_mmu_free_roots, .vcpu = f->vcpu, .mask = mask);
