@@ -32,14 +32,17 @@ typedef struct {
 	uint64_t cr3[M2D_MAX_KVM_VCPUS]; /* that the MOV under way loads */
 	uint64_t chunk[M2D_CHECK_CHUNKS];
 	uint32_t bucket[M2D_CHECK_BUCKETS];
-	uint32_t n_due;             /* SPTEs with DUE */
-	uint32_t logging[M2D_N_AS]; /* slots whose log has begun */
-	uint32_t harvest[M2D_N_AS]; /* slots that are being harvested */
-	uint16_t remote;            /* actors with a remote flush under way */
-	uint8_t new_tag;            /* vCPUs that got a tag since they last entered */
-	uint8_t pv_flag;            /* vCPUs whose flush flag is not serviced */
-	uint8_t slots_changed;      /* vCPUs that have not exited since memslots changed */
+	uint32_t n_due; /* SPTEs with DUE */
+	uint32_t pad2;
+	uint32_t bad_root[M2D_MAX_KVM_VCPUS]; /* obsolete root that was reported */
+	uint32_t logging[M2D_N_AS];           /* slots whose log has begun */
+	uint32_t harvest[M2D_N_AS];           /* slots that are being harvested */
+	uint16_t remote;                      /* actors with a remote flush under way */
+	uint8_t new_tag;                      /* vCPUs that got a tag since they last entered */
+	uint8_t pv_flag;                      /* vCPUs whose flush flag is not serviced */
+	uint8_t slots_changed; /* vCPUs that have not exited since memslots changed */
 	uint8_t last_pcpu[M2D_MAX_KVM_VCPUS]; /* + 1 */
+	uint8_t last_vcpu[M2D_MAX_KVM_VCPUS]; /* + 1, that entered on each pCPU */
 	uint8_t pad[3];
 } M2dCheckState;
 

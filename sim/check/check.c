@@ -343,6 +343,8 @@ static void hear(M2dCheck *c, const M2dEvent *e)
 		m2d_inv_lost_accessed(c, e);
 		break;
 	case M2D_E_OP_DONE:
+		if (e->vcpu < c->vm->n_vcpus)
+			m2d_inv_lost_flush_flag(c, e);
 		ended(c, e);
 		break;
 	default:

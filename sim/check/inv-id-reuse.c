@@ -47,9 +47,11 @@ void m2d_inv_id_reuse(M2dCheck *c, const M2dEvent *e)
 	}
 	v = c->vm->vcpu[e->vcpu];
 	fresh = c->s->new_tag >> e->vcpu & 1;
-	if (!fresh && c->s->last_pcpu[e->vcpu] == v->pcpu + 1)
+	if (!fresh && c->s->last_pcpu[e->vcpu] == v->pcpu + 1 &&
+	    c->s->last_vcpu[v->pcpu] == e->vcpu + 1)
 		return;
 	CHECK_PUT(c, c->s->last_pcpu[e->vcpu], v->pcpu + 1);
+	CHECK_PUT(c, c->s->last_vcpu[v->pcpu], e->vcpu + 1);
 	CHECK_PUT(c, c->s->new_tag, c->s->new_tag & ~(1u << e->vcpu));
 	look(c, e->vcpu, fresh);
 }

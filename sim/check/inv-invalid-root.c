@@ -2,6 +2,14 @@
 /* invalid-root: roots that vCPUs enter with, and pages below them. */
 #include "sim/check/check-private.h"
 
+/* Zapped, or of an old generation: the request to drop it came with the new one. */
+static bool obsolete(const M2dVm *vm, M2dSpIndex sp)
+{
+	const M2dSp *s = m2d_sp(vm, sp);
+
+	return (s->role & M2D_ROLE_INVALID) || s->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
+}
+
 void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e)
 {
 	const M2dMmuCtx *mmu;
@@ -13,14 +21,17 @@ void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e)
 	m2d_premise(c, M2D_INV_INVALID_ROOT);
 	for (unsigned i = 0; i < 4; i++) {
 		sp = mmu->root.sp == M2D_ROOT_PAE ? mmu->pae_root[i] : i == 0 ? mmu->root.sp : 0;
-		if (sp == 0 || !(m2d_sp(c->vm, sp)->role & M2D_ROLE_INVALID))
+		if (sp == 0 || sp == M2D_ROOT_DUMMY || !obsolete(c->vm, sp))
 			continue;
+		if (c->s->bad_root[e->vcpu] == sp)
+			return;
+		CHECK_PUT(c, c->s->bad_root[e->vcpu], sp);
 		m2d_find(c, M2D_INV_INVALID_ROOT,
 			 &(M2dAbout){.vcpu = e->vcpu,
 				     .gva = M2D_NO_ADDRESS,
 				     .gpa = m2d_sp(c->vm, sp)->gfn << M2D_PAGE_SHIFT,
 				     .hpa = m2d_sp(c->vm, sp)->pfn << M2D_PAGE_SHIFT},
-			 "vcpu%u enters with root page %u, which was invalidated", e->vcpu, sp);
+			 "vcpu%u enters with root page %u, which is obsolete", e->vcpu, sp);
 		return;
 	}
 }

@@ -98,6 +98,9 @@ M2D_ROUTINE(m2d_invalidate_pcid)
 		if (M2D_OWES(vm, FLUSH_SYNC_HW))
 			m2d_make_request(vm, f->vcpu, M2D_REQ_TLB_FLUSH_CURRENT);
 	}
+	/* Without PCIDs every load of CR3 flushes: a root that returns is synced then. */
+	if (!(v->regs.cr4 & M2D_CR4_PCIDE) && vm->cfg.knobs.prev_roots_no_pcid)
+		M2D_RETURN(rt, f, 0);
 	/* Roots of the PCID that are not in use are synced and flushed when they are loaded again.
 	 */
 	M2D_CALL(rt, f, m2d_mmu_free_pcid_roots, .vcpu = f->vcpu, .pcid = f->pcid);

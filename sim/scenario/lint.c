@@ -343,6 +343,10 @@ static void check_stops(Lint *lint)
 		const M2dScnStep *step = &s->steps[i];
 		int *at = &stopped[step->column];
 
+		/* A thread may be scheduled out and in wherever it stands. */
+		if (*at >= 0 && !step->is_continue &&
+		    (step->op.kind == M2D_OP_PREEMPT || step->op.kind == M2D_OP_RESUME))
+			continue;
 		if (step->is_continue && *at < 0)
 			found(lint, RULE_CONTINUE, step->place, "the actor is not stopped here");
 		if (!step->is_continue && *at >= 0 && s->steps[*at].until != NULL)
