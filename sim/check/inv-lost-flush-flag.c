@@ -10,7 +10,6 @@ static void completed(M2dCheck *c, const M2dEvent *e)
 {
 	if (e->a[1] != M2D_OPR_EMULATED && e->a[1] != M2D_OPR_MMIO)
 		return;
-	m2d_premise(c, M2D_INV_LOST_FLUSH_FLAG);
 	m2d_find(c, M2D_INV_LOST_FLUSH_FLAG,
 		 &(M2dAbout){.vcpu = e->vcpu,
 			     .gva = M2D_NO_ADDRESS,
@@ -25,6 +24,7 @@ void m2d_inv_lost_flush_flag(M2dCheck *c, const M2dEvent *e)
 	uint8_t bit;
 
 	if (e->type == M2D_E_PV_FLUSH_FLAG) {
+		m2d_premise(c, M2D_INV_LOST_FLUSH_FLAG);
 		CHECK_PUT(c, c->s->pv_flag, c->s->pv_flag | 1u << e->a[0]);
 		return;
 	}
@@ -41,7 +41,6 @@ void m2d_inv_lost_flush_flag(M2dCheck *c, const M2dEvent *e)
 			CHECK_PUT(c, c->s->pv_flag, c->s->pv_flag & ~bit);
 		return;
 	}
-	m2d_premise(c, M2D_INV_LOST_FLUSH_FLAG);
 	CHECK_PUT(c, c->s->pv_flag, c->s->pv_flag & ~bit);
 	m2d_find(c, M2D_INV_LOST_FLUSH_FLAG,
 		 &(M2dAbout){.vcpu = e->vcpu,
