@@ -105,27 +105,25 @@ static bool try_fix(M2dVm *vm, m2d_mmu_fast_fault_frame *f)
 	M2dMemslot *slot = (M2dMemslot *)m2d_slot_of_word(vm, fault->slot);
 	M2dSpteFault sf = spte_fault(fault);
 	unsigned level;
-	uint64_t to;
 
+	f->to = f->spte;
 	if (f->sptep == 0 || !m2d_spte_is_present(&vm->fmt, f->spte))
 		return true;
 	level = m2d_role_level(m2d_sp(vm, m2d_sptep_sp(f->sptep))->role);
 	if (level == 0 || !m2d_spte_is_last(f->spte, level))
 		return true;
 	switch (m2d_spte_fast_fault(&vm->fmt, &sf, f->spte, level,
-				    slot != NULL && (slot->flags & M2D_SLOT_LOG_DIRTY), &to)) {
+				    slot != NULL && (slot->flags & M2D_SLOT_LOG_DIRTY), &f->to)) {
 	case M2D_SPTE_FAST_SPURIOUS:
 		f->ret = M2D_RET_PF_SPURIOUS;
 		return true;
 	case M2D_SPTE_FAST_FIX:
-		if (!m2d_mmu_spte_cmpxchg(vm, f->sptep, (M2dHpa){f->at}, f->spte, to))
+		if (!m2d_mmu_spte_cmpxchg(vm, f->sptep, (M2dHpa){f->at}, f->spte, f->to))
 			return ++f->tries > 4;
-		if (m2d_spte_is_writable(to) && !m2d_spte_is_writable(f->spte) && slot != NULL &&
+		if (m2d_spte_is_writable(f->to) && !m2d_spte_is_writable(f->spte) && slot != NULL &&
 		    M2D_OWES(vm, DIRTY_ON_FAST))
 			m2d_slot_mark_dirty(vm, slot, fault->gfn);
 		f->ret = M2D_RET_PF_FIXED;
-		m2d_emit(vm->ev, FAST_PAGE_FAULT, fault->addr, fault->error_code, f->at, f->spte,
-			 to, (uint64_t)f->ret);
 		return true;
 	default:
 		return true;
@@ -150,6 +148,8 @@ M2D_ROUTINE(m2d_mmu_fast_fault)
 		f->at = f->sptep ? m2d_spte_hpa(vm, f->sptep).v : 0;
 		M2D_POINT(rt, f, SPTE_READ);
 	} while (!try_fix(vm, f));
+	m2d_emit(vm->ev, FAST_PAGE_FAULT, fault->addr, fault->error_code, f->at, f->spte, f->to,
+		 (uint64_t)f->ret);
 	m2d_set_mode(vm, f->vcpu, M2D_OUTSIDE_GUEST_MODE);
 	M2D_RETURN(rt, f, f->ret);
 	M2D_END(rt, f);

@@ -140,7 +140,7 @@ typedef struct {
 	M2dFrame h;
 	uint32_t vcpu;
 	M2dSptep sptep;
-	uint64_t at, spte;
+	uint64_t at, spte, to;
 	int32_t ret;
 	uint32_t tries;
 } m2d_mmu_fast_fault_frame;

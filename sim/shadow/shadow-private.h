@@ -74,7 +74,6 @@ typedef struct _M2dShadow {
 	uint64_t *translation; /* by page number: arena offset of its 512 words */
 	M2dGuestWalk *walk;    /* by vCPU */
 	M2dPageFault *fault;   /* by vCPU */
-	bool strict;           /* illegal changes of SPTEs are our own bug */
 } M2dShadow;
 
 static inline M2dShadow *m2d_shadow(const M2dVm *vm)

@@ -2,8 +2,6 @@
 /* Set-up of the shadow MMU, and what concerns no single page of it. */
 #include "sim/shadow/routines.h"
 
-#include <string.h>
-
 static void shadow_free(M2dShadow *shadow)
 {
 	g_free(shadow);
@@ -13,7 +11,6 @@ void m2d_shadow_init(M2dVm *vm)
 {
 	M2dShadow *sh = g_new0(M2dShadow, 1);
 	M2dArena *arena = vm->arena;
-	static const M2dDutySet none;
 
 	sh->s = m2d_arena_alloc(arena, sizeof(M2dShadowState), 8);
 	m2d_pool_init(&sh->sp, arena, sizeof(M2dSp));
@@ -25,7 +22,6 @@ void m2d_shadow_init(M2dVm *vm)
 	sh->walk = m2d_arena_alloc(arena, vm->n_vcpus * sizeof(M2dGuestWalk), 8);
 	sh->fault = m2d_arena_alloc(arena, vm->n_vcpus * sizeof(M2dPageFault), 8);
 	VM_PUT(vm, sh->s->page_limit, vm->cfg.page_limit);
-	sh->strict = memcmp(&vm->cfg.without, &none, sizeof(none)) == 0;
 	vm->shadow = sh;
 	vm->shadow_free = shadow_free;
 }
