@@ -86,6 +86,7 @@ M2dLadder *m2d_run_ladder(const M2dScnRun *run)
 	M2dLadder *ladder = m2d_ladder_new();
 	g_autofree bool *begun = g_new0(bool, s->n_steps + 1);
 	unsigned n_vcpus = m2d_run_vcpus(run), n_columns = s->n_actors;
+	bool interrupt = false; /* the row of an interrupt has been begun */
 
 	for (unsigned i = 0; i < s->n_actors; i++) {
 		g_autofree char *title = m2d_scn_actor_text(s->actors[i]);
@@ -102,12 +103,15 @@ M2dLadder *m2d_run_ladder(const M2dScnRun *run)
 			begun[m->step] = true;
 			number = step->label;
 			g_string_append(cell, step->text);
-		} else if (step == NULL &&
-			   (i == 0 ||
-			    g_array_index(run->micro, M2dScnMicro, i - 1).actor != m->actor)) {
-			g_string_append(cell, "(interrupt)");
 		}
 		add_events(run, m, cell);
+		if (step != NULL || i == 0 ||
+		    g_array_index(run->micro, M2dScnMicro, i - 1).actor != m->actor)
+			interrupt = false;
+		if (step == NULL && !interrupt && cell->len != 0) {
+			g_string_prepend(cell, "(interrupt)\n");
+			interrupt = true;
+		}
 		if (!m->done && m->point != M2D_PT_NONE && cell->len != 0)
 			g_string_append_printf(cell, "\n  [%s]",
 					       m2d_point_name((M2dPoint)m->point));
