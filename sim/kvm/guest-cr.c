@@ -60,25 +60,59 @@ void m2d_kvm_set_regs(M2dVm *vm, unsigned vcpu, const M2dRegs *regs)
 	m2d_mmu_init_context(vm, v);
 }
 
-static int64_t on_hardware(M2dVm *vm, m2d_guest_mov_cr_frame *f)
+/* The instruction itself. M2D_INSN_PF: it loads PDPTEs and the second dimension has no page for
+ * them: nothing changed. */
+static M2dInsn on_hardware(M2dVm *vm, m2d_guest_mov_cr_frame *f)
 {
 	M2dKvmVcpu *v = vm->vcpu[f->vcpu];
 	M2dVcpu *hw = m2d_vm_hw(vm, v);
 	uint64_t value = f->value | (f->noflush ? M2D_CR3_NOFLUSH : 0);
-	uint32_t pcid = (uint32_t)(f->cr == 3 ? f->value : v->regs.cr3) & M2D_CR3_PCID;
-	uint32_t scope = flush_scope(f);
 	M2dInsn r;
 
-	if (scope != M2D_N_GF)
-		m2d_emit(vm->ev, GUEST_FLUSH, scope, 0, pcid);
 	r = f->cr == 0   ? m2d_vcpu_mov_cr0(hw, value)
 	    : f->cr == 3 ? m2d_vcpu_mov_cr3(hw, value)
 	    : f->cr == 4 ? m2d_vcpu_mov_cr4(hw, value)
 			 : m2d_vcpu_wrmsr_efer(hw, value);
+	if (r != M2D_INSN_OK)
+		return r;
 	m2d_arena_write(vm->arena, &v->regs, m2d_vcpu_regs(hw), sizeof(M2dRegs));
-	if (scope != M2D_N_GF && r == M2D_INSN_OK)
-		m2d_emit(vm->ev, GUEST_FLUSH_DONE, scope, 0, pcid);
-	return r == M2D_INSN_OK ? M2D_OPR_OK : M2D_OPR_GP;
+	/* KVM reads registers that the guest owns when it walks the guest's tables. */
+	load_pdptrs(vm, v);
+	m2d_mmu_init_context(vm, v);
+	return r;
+}
+
+/* With a direct MMU: exits only for the page of PDPTEs. */
+M2D_ROUTINE(m2d_guest_mov_cr_direct)
+{
+	m2d_guest_mov_cr_frame *f = frame;
+	M2dVm *vm = m2d_rt_vm(rt);
+	M2dKvmVcpu *v = vm->vcpu[f->vcpu];
+	M2dInsn r;
+
+	M2D_BEGIN(rt, f);
+	f->scope = flush_scope(f);
+	while ((r = on_hardware(vm, f)) == M2D_INSN_PF) {
+		f->gpa = m2d_vcpu_last(m2d_vm_hw(vm, v))->fault_gpa.v;
+		m2d_vcpu_leave_guest(vm, f->vcpu, M2D_EXIT_NPF, f->gpa, 0);
+		M2D_POINT(rt, f, EXITED);
+		M2D_CALL(rt, f, m2d_handle_page_fault, .vcpu = f->vcpu, .address = f->gpa,
+			 .kind = M2D_ACC_READ, .size = 8, .gva = f->gpa);
+		if (m2d_rt_ret(rt) != M2D_FAULT_AGAIN)
+			M2D_RETURN(rt, f, M2D_OPR_GP);
+		M2D_CALL(rt, f, m2d_vcpu_enter_guest, .vcpu = f->vcpu);
+		if (!v->in_guest)
+			M2D_RETURN(rt, f, M2D_OPR_FAILED);
+	}
+	if (r != M2D_INSN_OK)
+		M2D_RETURN(rt, f, M2D_OPR_GP);
+	/* Begun and done in one step, and only by the attempt that did not fault. */
+	if (f->scope != M2D_N_GF) {
+		m2d_emit(vm->ev, GUEST_FLUSH, f->scope, 0, v->regs.cr3 & M2D_CR3_PCID);
+		m2d_emit(vm->ev, GUEST_FLUSH_DONE, f->scope, 0, v->regs.cr3 & M2D_CR3_PCID);
+	}
+	M2D_RETURN(rt, f, M2D_OPR_OK);
+	M2D_END(rt, f);
 }
 
 static bool role_changes(const M2dVm *vm, const m2d_guest_mov_cr_frame *f)
@@ -132,8 +166,11 @@ M2D_ROUTINE(m2d_guest_mov_cr)
 	if (!v->in_guest)
 		M2D_RETURN(rt, f, M2D_OPR_FAILED);
 	f->old = *reg(&v->regs, f->cr);
-	if (vm->cfg.tdp && !vm->cfg.intercept)
-		M2D_RETURN(rt, f, on_hardware(vm, f));
+	if (vm->cfg.tdp && !vm->cfg.intercept) {
+		M2D_CALL(rt, f, m2d_guest_mov_cr_direct, .vcpu = f->vcpu, .cr = f->cr,
+			 .value = f->value, .noflush = f->noflush, .old = f->old);
+		M2D_RETURN(rt, f, m2d_rt_ret(rt));
+	}
 	f->scope = flush_scope(f);
 	m2d_vcpu_leave_guest(vm, f->vcpu, f->cr == 8 ? M2D_EXIT_MSR : M2D_EXIT_CR, f->cr, f->value);
 	m2d_emit(vm->ev, KVM_CR, 1, f->cr, f->value);

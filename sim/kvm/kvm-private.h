@@ -157,8 +157,13 @@ typedef struct {
 	uint64_t value;
 	uint32_t noflush, scope;
 	uint64_t old;
+	uint64_t gpa; /* local */
 } m2d_guest_mov_cr_frame;
 M2D_ROUTINE(m2d_guest_mov_cr);
+
+/* The same with a direct MMU, in the guest. */
+typedef m2d_guest_mov_cr_frame m2d_guest_mov_cr_direct_frame;
+M2D_ROUTINE(m2d_guest_mov_cr_direct);
 
 /* kvm_invalidate_pcid(): requests and roots for a flush of one PCID. */
 typedef struct {
