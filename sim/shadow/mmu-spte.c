@@ -45,14 +45,18 @@ void m2d_mmu_spte_set(M2dVm *vm, M2dSptep sptep, uint64_t v)
 	write_spte(vm, sptep, m2d_spte_read(vm, sptep), v);
 }
 
-static void to_host(M2dVm *vm, uint64_t old, bool accessed, bool dirty)
+/* A hugepage is accessed or dirty as a whole. */
+static void to_host(M2dVm *vm, M2dSptep sptep, uint64_t old, bool accessed, bool dirty)
 {
-	uint64_t pfn = m2d_spte_pfn(&vm->fmt, old);
+	unsigned level = m2d_role_level(m2d_sp(vm, m2d_sptep_sp(sptep))->role);
+	uint64_t pfn = m2d_spte_pfn(&vm->fmt, old), n = UINT64_C(1) << 9 * (level - 1);
 
-	if (accessed && M2D_OWES(vm, ACCESSED_TO_HOST))
-		m2d_frame_set_accessed(vm, pfn);
-	if (dirty && M2D_OWES(vm, DIRTY_TO_HOST))
-		m2d_frame_set_dirty(vm, pfn);
+	for (uint64_t i = 0; i < n; i++) {
+		if (accessed && M2D_OWES(vm, ACCESSED_TO_HOST))
+			m2d_frame_set_accessed(vm, pfn + i);
+		if (dirty && M2D_OWES(vm, DIRTY_TO_HOST))
+			m2d_frame_set_dirty(vm, pfn + i);
+	}
 }
 
 bool m2d_mmu_spte_update(M2dVm *vm, M2dSptep sptep, uint64_t v)
@@ -67,7 +71,7 @@ bool m2d_mmu_spte_update(M2dVm *vm, M2dSptep sptep, uint64_t v)
 		return false;
 	a = m2d_spte_is_accessed(fmt, old) && !m2d_spte_is_accessed(fmt, v);
 	d = m2d_spte_is_dirty(fmt, old) && !m2d_spte_is_dirty(fmt, v);
-	to_host(vm, old, a, d);
+	to_host(vm, sptep, old, a, d);
 	if (m2d_spte_is_mmu_writable(fmt, old) &&
 	    (knobs->wrprot_flush == M2D_WRPROT_FLUSH_WRITABLE ? !m2d_spte_is_writable(v)
 							      : !m2d_spte_is_mmu_writable(fmt, v)))
@@ -83,7 +87,8 @@ uint64_t m2d_mmu_spte_clear_track_bits(M2dVm *vm, M2dSptep sptep)
 
 	write_spte(vm, sptep, old, fmt->nonpresent);
 	if (m2d_spte_is_present(fmt, old))
-		to_host(vm, old, m2d_spte_is_accessed(fmt, old), m2d_spte_is_dirty(fmt, old));
+		to_host(vm, sptep, old, m2d_spte_is_accessed(fmt, old),
+			m2d_spte_is_dirty(fmt, old));
 	return old;
 }
 
@@ -101,7 +106,7 @@ bool m2d_mmu_spte_age(M2dVm *vm, M2dSptep sptep)
 		return false;
 	/* Without A/D bits the write right goes with the others, and it is the dirty state. */
 	if (!m2d_spte_ad_enabled(fmt, old))
-		to_host(vm, old, false, m2d_spte_is_writable(old));
+		to_host(vm, sptep, old, false, m2d_spte_is_writable(old));
 	write_spte(vm, sptep, old, m2d_spte_mark_for_access_track(fmt, old));
 	return true;
 }

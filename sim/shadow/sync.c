@@ -6,9 +6,24 @@
  */
 #include "sim/shadow/routines.h"
 
+static bool mmio_is_stale(const M2dVm *vm, M2dSptep sptep, uint64_t v)
+{
+	unsigned as = m2d_role_as(m2d_sp(vm, m2d_sptep_sp(sptep))->role);
+	uint64_t generation = vm->slots->generation[as];
+
+	return generation & M2D_GEN_UPDATE_IN_PROGRESS ||
+	       m2d_spte_mmio_gen_mask(&vm->fmt, generation) !=
+		       m2d_spte_mmio_generation(&vm->fmt, v);
+}
+
+/* KVM gives the entry the generation of now whatever it had, so that one made before a memslot came
+ * to its gfn is believed again (knob mmio-sync). */
 static int sync_mmio(M2dVm *vm, M2dSptep sptep, uint64_t v, uint64_t gfn, unsigned access)
 {
-	if (gfn != m2d_spte_mmio_gfn(&vm->fmt, v))
+	bool stale = mmio_is_stale(vm, sptep, v);
+
+	if (gfn != m2d_spte_mmio_gfn(&vm->fmt, v) ||
+	    (stale && vm->cfg.knobs.mmio_sync == M2D_MMIO_SYNC_CHECK))
 		m2d_mmu_spte_clear_no_track(vm, sptep);
 	else
 		m2d_mark_mmio_spte(vm, sptep, gfn, access);
