@@ -14,7 +14,7 @@ from common import SOURCE
 LAYERS = [
     ["base"], ["mem"], ["engine"], ["trace"], ["guest", "npt", "ept"], ["tlb"], ["mmu"], ["cpu"],
     ["spte"], ["vm"], ["shadow", "tdp"], ["kvm"], ["hyperv", "tdx", "apic"], ["check"],
-    ["scenario", "replay", "explore"], ["store"], ["report"],
+    ["scenario", "replay"], ["explore"], ["store"], ["report"],
 ]
 RANK = {name: i for i, row in enumerate(LAYERS) for name in row}
 # Above all of sim/; each may also include itself, tests and benches what they test.

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Depth first over all states. Two reductions, each sound with the table (see the sources in
+ * explore.h):
+ *
+ * Sleep sets: an actor whose step was explored from an ancestor and commutes with everything since
+ * need not be explored again. The table keeps the sleep set that a state was explored with; a visit
+ * with a smaller one explores the actors that slept then and do not now, and the intersection is
+ * stored.
+ *
+ * Persistent sets: from one enabled actor, closed under "the rest of another's program conflicts
+ * with a member's next step or can enable it". A set whose successors all lie on the search stack
+ * is refused, since nothing outside of it would ever be taken on that cycle. Steps that violate an
+ * invariant are seen whatever set they are in: models make every step that writes what an
+ * invariant reads depend on what it observes.
+ *
+ * With a bound on preemptions the key includes the last actor, and the stored value is the least
+ * number of preemptions that a state was reached with; reductions are off.
+ */
+#include "sim/explore/explore-private.h"
+
+#define SLEEP_NONE 0u
+#define ON_STACK   M2D_BIT(63) /* of a stack hash: see on_stack() */
+
+typedef struct {
+	M2dMark mark;
+	uint64_t key;
+	uint32_t todo;      /* actors still to be explored here */
+	uint32_t sleep;     /* asleep: from above, plus those explored here */
+	uint8_t actor, alt; /* being explored */
+	uint8_t n_alts;
+	uint8_t last; /* actor that led here; M2D_EX_MAX_ACTORS: none */
+	uint8_t preemptions;
+	bool reduced; /* todo is a persistent set smaller than the enabled actors */
+} Frame;
+
+typedef struct {
+	M2dExRun *run;
+	M2dExTable table;
+	GArray *frames;    /* of Frame */
+	GArray *path;      /* of M2dExStep */
+	GHashTable *stack; /* keys of the states on the stack, with reductions by persistent sets */
+	bool bounded, sleep, persistent;
+} Search;
+
+static uint64_t state_key(const Search *s, unsigned last)
+{
+	uint64_t h = s->run->m->arena->hash;
+
+	return s->bounded ? h ^ m2d_mix64(last + 1) : h;
+}
+
+/* A second hash for wide fingerprints: of the same state by another mixer. */
+static uint64_t wide_key(const Search *s)
+{
+	return s->table.key2 != NULL ? m2d_mix64(s->run->m->arena->hash * 0x9e3779b97f4a7c15u) : 0;
+}
+
+/* Actors in @sleep whose next step commutes with @actor's next step. */
+static uint32_t still_asleep(const Search *s, uint32_t sleep, unsigned actor)
+{
+	const M2dExModel *m = s->run->m;
+	M2dFootprint mine, other;
+	uint32_t kept = 0;
+
+	if (sleep == 0)
+		return 0;
+	m->footprint(m->data, actor, &mine);
+	for (uint32_t left = sleep & ~(1u << actor); left != 0; left &= left - 1) {
+		unsigned a = (unsigned)__builtin_ctz(left);
+
+		m->footprint(m->data, a, &other);
+		if (!m2d_fp_dependent(&mine, &other))
+			kept |= 1u << a;
+	}
+	return kept;
+}
+
+/* The persistent set that begins with @first. */
+static uint32_t close_set(const Search *s, unsigned first, uint32_t enabled)
+{
+	const M2dExModel *m = s->run->m;
+	uint32_t set = 1u << first, open = set;
+
+	while (open != 0) {
+		unsigned a = (unsigned)__builtin_ctz(open);
+		M2dFootprint next, rest;
+
+		open &= open - 1;
+		m->footprint(m->data, a, &next);
+		for (unsigned b = 0; b < m->n_actors; b++) {
+			if (set >> b & 1 || m->done(m->data, b))
+				continue;
+			m->future(m->data, b, &rest);
+			/* A member that cannot move waits for whoever may enable it. */
+			if (!m2d_fp_dependent(&next, &rest))
+				continue;
+			set |= 1u << b;
+			open |= 1u << b;
+		}
+		if ((set & enabled) == enabled)
+			return enabled;
+	}
+	return set & enabled;
+}
+
+static uint32_t persistent_set(const Search *s, uint32_t enabled)
+{
+	uint32_t best = enabled;
+
+	if (!s->persistent)
+		return enabled;
+	for (uint32_t left = enabled; left != 0; left &= left - 1) {
+		uint32_t set = close_set(s, (unsigned)__builtin_ctz(left), enabled);
+
+		if (__builtin_popcount(set) < __builtin_popcount(best))
+			best = set;
+		if ((best & (best - 1)) == 0)
+			break;
+	}
+	return best;
+}
+
+static bool on_stack(const Search *s, uint64_t key)
+{
+	return s->stack != NULL && g_hash_table_contains(s->stack, &key);
+}
+
+/* Enter the present state. False: nothing (new) is to be explored from it. */
+static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep)
+{
+	M2dExRun *run = s->run;
+	const M2dExModel *m = run->m;
+	uint64_t key = state_key(s, last), key2 = wide_key(s), slot;
+	uint32_t enabled, todo;
+	Frame f = {.key = key, .last = (uint8_t)last, .preemptions = (uint8_t)preemptions};
+
+	slot = m2d_ex_table_find(&s->table, key, key2);
+	if (s->table.key[slot] != 0) {
+		uint32_t stored = s->table.value[slot];
+
+		if (s->bounded) {
+			if (preemptions >= stored)
+				return false;
+			s->table.value[slot] = (uint16_t)preemptions;
+			todo = m2d_ex_enabled(m);
+		} else {
+			/* What slept at the visits before and does not now. */
+			todo = stored & ~sleep;
+			if (todo == 0)
+				return false;
+			s->table.value[slot] = (uint16_t)(stored & sleep);
+			/* The rest was explored then. */
+			sleep |= m2d_ex_enabled(m) & ~todo;
+		}
+	} else {
+		run->r->states++;
+		if (run->o->max_states != 0 && run->r->states > run->o->max_states) {
+			run->r->end = M2D_EX_BOUND_STATES;
+			run->stop = true;
+			return false;
+		}
+		enabled = m2d_ex_enabled(m);
+		if (enabled == 0)
+			m2d_ex_terminal(run, (M2dExStep *)(void *)s->path->data, s->path->len);
+		todo = persistent_set(s, enabled);
+		f.reduced = todo != enabled;
+		todo &= ~sleep;
+		slot = m2d_ex_table_add(&s->table, slot, key, key2,
+					s->bounded ? (uint16_t)preemptions : (uint16_t)sleep);
+		if (slot == UINT64_MAX) {
+			run->r->end = M2D_EX_BOUND_MEMORY;
+			run->stop = true;
+			return false;
+		}
+	}
+	if (todo == 0)
+		return false;
+	f.todo = todo;
+	f.sleep = sleep;
+	f.actor = M2D_EX_MAX_ACTORS;
+	f.mark = m2d_arena_mark(m->arena);
+	g_array_append_val(s->frames, f);
+	if (s->stack != NULL) {
+		uint64_t *k = g_new(uint64_t, 1);
+
+		*k = key;
+		g_hash_table_add(s->stack, k);
+	}
+	run->r->depth = MAX(run->r->depth, s->path->len);
+	return true;
+}
+
+/* The next choice at @f; false: all are explored. */
+static bool next_choice(const Search *s, Frame *f)
+{
+	const M2dExModel *m = s->run->m;
+
+	if (f->actor != M2D_EX_MAX_ACTORS && ++f->alt < f->n_alts)
+		return true;
+	if (f->actor != M2D_EX_MAX_ACTORS && s->sleep)
+		f->sleep |= 1u << f->actor;
+	if (f->todo == 0)
+		return false;
+	/* The actor that ran last goes first: schedules with few switches are found early. */
+	f->actor = (uint8_t)(f->last < M2D_EX_MAX_ACTORS && f->todo >> f->last & 1
+				     ? f->last
+				     : (unsigned)__builtin_ctz(f->todo));
+	f->todo &= ~(1u << f->actor);
+	f->alt = 0;
+	f->n_alts = (uint8_t)m->enabled(m->data, f->actor);
+	g_assert(f->n_alts <= M2D_EX_MAX_ALTS);
+	return f->n_alts != 0 || next_choice(s, f);
+}
+
+/* Everything that a reduced set left out, since it led back to the stack. */
+static void widen(const Search *s, Frame *f)
+{
+	if (!f->reduced)
+		return;
+	f->reduced = false;
+	/* Explored ones are asleep or under way. */
+	f->todo = m2d_ex_enabled(s->run->m) & ~f->sleep & ~(1u << f->actor);
+}
+
+static void take(Search *s, Frame *f)
+{
+	M2dExRun *run = s->run;
+	const M2dExModel *m = run->m;
+	M2dExStep step = {f->actor, f->alt};
+	unsigned last = f->last, actor = f->actor, preemptions = f->preemptions, bad;
+	uint32_t sleep = s->sleep ? still_asleep(s, f->sleep, actor) : SLEEP_NONE;
+	guint index = s->frames->len - 1;
+
+	if (last < M2D_EX_MAX_ACTORS && last != actor && m->enabled(m->data, last) != 0)
+		preemptions++;
+	if (s->bounded && (int)preemptions > run->o->preemptions)
+		return;
+	m->step(m->data, actor, step.alt);
+	run->r->transitions++;
+	g_array_append_val(s->path, step);
+	bad = m->violation != NULL ? m->violation(m->data) : 0;
+	if (bad != 0)
+		m2d_ex_found(run, bad, (M2dExStep *)(void *)s->path->data, s->path->len);
+	if (s->path->len >= run->o->max_steps) {
+		run->r->end = M2D_EX_BOUND_STEPS;
+		run->stop = true;
+	}
+	if (!run->stop && on_stack(s, state_key(s, actor))) {
+		/* In the state of @f again to look at who is enabled there. */
+		f = &g_array_index(s->frames, Frame, index);
+		m2d_arena_rollback(m->arena, f->mark);
+		widen(s, f);
+		g_array_set_size(s->path, s->path->len - 1);
+		return;
+	}
+	if (run->stop || bad != 0 || !m2d_ex_tick(run) || !enter(s, actor, preemptions, sleep)) {
+		m2d_arena_rollback(m->arena, g_array_index(s->frames, Frame, index).mark);
+		g_array_set_size(s->path, s->path->len - 1);
+	}
+}
+
+void m2d_ex_exhaust(M2dExRun *run)
+{
+	Search s = {.run = run};
+
+	s.bounded = run->o->preemptions >= 0;
+	s.sleep = !run->o->no_sleep && !s.bounded && run->m->footprint != NULL;
+	s.persistent = !run->o->no_persistent && !s.bounded && run->m->future != NULL;
+	m2d_ex_table_init(&s.table, run->o->wide, run->o->max_bytes);
+	s.frames = g_array_new(FALSE, FALSE, sizeof(Frame));
+	s.path = g_array_new(FALSE, FALSE, sizeof(M2dExStep));
+	if (s.persistent)
+		s.stack = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+	enter(&s, M2D_EX_MAX_ACTORS, 0, SLEEP_NONE);
+	while (s.frames->len != 0) {
+		Frame *f = &g_array_index(s.frames, Frame, s.frames->len - 1);
+
+		if (!run->stop && next_choice(&s, f)) {
+			take(&s, f);
+			continue;
+		}
+		if (s.stack != NULL)
+			g_hash_table_remove(s.stack, &f->key);
+		g_array_set_size(s.frames, s.frames->len - 1);
+		if (s.frames->len != 0) {
+			m2d_arena_rollback(run->m->arena,
+					   g_array_index(s.frames, Frame, s.frames->len - 1).mark);
+			g_array_set_size(s.path, s.path->len - 1);
+		}
+	}
+	run->r->bytes = m2d_ex_table_bytes(&s.table);
+	/* n states, each pair equal with probability 2^-64 or less. */
+	run->r->collision = (double)run->r->states * (double)run->r->states / 2 / 0x1p64 /
+			    (run->o->wide ? 0x1p64 : 1);
+	m2d_ex_table_clear(&s.table);
+	g_array_unref(s.frames);
+	g_array_unref(s.path);
+	g_clear_pointer(&s.stack, g_hash_table_unref);
+}

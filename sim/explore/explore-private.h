@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shared by the engines. */
+#pragma once
+
+#include "sim/explore/explore.h"
+
+/* --- fingerprints of visited states ------------------------------------------------------------
+ */
+
+/* One slot: fingerprint, and 16 bits that the engine keeps with it. */
+typedef struct {
+	uint64_t *key;  /* 0: free */
+	uint64_t *key2; /* second half with wide fingerprints, else NULL */
+	uint16_t *value;
+	uint64_t capacity, n; /* capacity: a power of two */
+	uint64_t max_bytes;   /* 0: no bound */
+	bool full;            /* growing would pass the bound */
+} M2dExTable;
+
+void m2d_ex_table_init(M2dExTable *table, bool wide, uint64_t max_bytes);
+void m2d_ex_table_clear(M2dExTable *table);
+/* m2d_ex_table_find: the slot of the state, or where it goes: its key is 0 then. */
+uint64_t m2d_ex_table_find(M2dExTable *table, uint64_t key, uint64_t key2);
+/* m2d_ex_table_add: enter it at @slot (as found); may grow the table, which moves slots. Returns
+ * the slot, or UINT64_MAX if there is no room. */
+uint64_t m2d_ex_table_add(M2dExTable *table, uint64_t slot, uint64_t key, uint64_t key2,
+			  uint16_t value);
+uint64_t m2d_ex_table_bytes(const M2dExTable *table);
+
+/* --- engines -----------------------------------------------------------------------------------
+ */
+
+typedef struct {
+	const M2dExModel *m;
+	const M2dExOptions *o;
+	M2dExResult *r;
+	gint64 start; /* monotonic, microseconds */
+	uint64_t ticks;
+	bool stop;
+} M2dExRun;
+
+/* m2d_ex_tick: count time and ask the user now and then; false: stop. */
+bool m2d_ex_tick(M2dExRun *run);
+/* m2d_ex_found: a violation (0: a deadlock) at the end of @path[0..n-1]. */
+void m2d_ex_found(M2dExRun *run, unsigned violation, const M2dExStep *path, uint64_t n);
+/* m2d_ex_terminal: nobody can move: classify and count; reports deadlock and end violations. */
+void m2d_ex_terminal(M2dExRun *run, const M2dExStep *path, uint64_t n);
+
+/* Mask of actors that can move. */
+static inline uint32_t m2d_ex_enabled(const M2dExModel *m)
+{
+	uint32_t mask = 0;
+
+	for (unsigned a = 0; a < m->n_actors; a++)
+		if (m->enabled(m->data, a) != 0)
+			mask |= 1u << a;
+	return mask;
+}
+
+void m2d_ex_exhaust(M2dExRun *run);
+void m2d_ex_shortest(M2dExRun *run);
+void m2d_ex_dpor(M2dExRun *run);
+void m2d_ex_random(M2dExRun *run);
