@@ -118,8 +118,8 @@ static void add_races(Search *s, unsigned actor, guint end)
 		/* Ordered by what the actor did since. */
 		if (own > (int)e && before(s, e, (guint)own))
 			continue;
-		could = initials(s, e, end, actor, &fp) & ev->enabled;
-		if (could == 0)
+		could = initials(s, e, end, actor, &fp);
+		if (could & ~ev->enabled)
 			ev->backtrack |= ev->enabled;
 		else if (!(could & (ev->backtrack | ev->explored)))
 			ev->backtrack |= could & -could;
@@ -151,12 +151,13 @@ static void arrive(Search *s, uint32_t sleep)
 	uint32_t open;
 
 	e.enabled = m2d_ex_enabled(m);
+	/* Steps that are waited for race, too: they may never be taken on this path, which may end with
+	 * nobody awake. */
+	for (unsigned a = 0; a < m->n_actors; a++)
+		if (!(e.enabled >> a & 1) && !m->done(m->data, a))
+			add_races(s, a, s->events->len);
 	if (e.enabled == 0) {
 		run->r->runs++;
-		/* Steps that were never taken race, too. */
-		for (unsigned a = 0; a < m->n_actors; a++)
-			if (!m->done(m->data, a))
-				add_races(s, a, s->events->len);
 		m2d_ex_terminal(run, (M2dExStep *)(void *)s->path->data, s->path->len);
 	}
 	open = e.enabled & ~sleep;
@@ -204,15 +205,15 @@ static void take(Search *s)
 	run->r->transitions++;
 	g_array_append_val(s->path, step);
 	bad = m->violation != NULL ? m->violation(m->data) : 0;
+	/* It goes on behind a violation: the races there lead to other traces. */
 	if (bad != 0) {
-		run->r->runs++;
 		m2d_ex_found(run, bad, (M2dExStep *)(void *)s->path->data, s->path->len);
 	}
 	if (s->path->len >= run->o->max_steps) {
 		run->r->end = M2D_EX_BOUND_STEPS;
 		run->stop = true;
 	}
-	if (run->stop || bad != 0 || !m2d_ex_tick(run)) {
+	if (run->stop || !m2d_ex_tick(run)) {
 		m2d_arena_rollback(m->arena, event(s, s->events->len - 1)->mark);
 		g_array_set_size(s->path, s->path->len - 1);
 		return;

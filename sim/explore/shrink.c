@@ -39,7 +39,7 @@ static GArray *attempt(const Shrink *s, const GArray *choices, guint limit)
 	unsigned bad = 0;
 
 	m2d_arena_rollback(m->arena, s->start);
-	while (taken->len <= limit) {
+	for (;;) {
 		M2dExStep step = {M2D_EX_MAX_ACTORS, 0};
 
 		while (next < choices->len && step.actor == M2D_EX_MAX_ACTORS) {
@@ -60,6 +60,8 @@ static GArray *attempt(const Shrink *s, const GArray *choices, guint limit)
 				return taken;
 			break;
 		}
+		if (taken->len == limit)
+			break;
 		m->step(m->data, step.actor, step.alt);
 		g_array_append_val(taken, step);
 		bad = check(m);

@@ -97,8 +97,9 @@ static void step(void *data, unsigned thread, unsigned alt)
 			M2D_PUT(t->arena, s->reg[thread], at - 1);
 			return;
 		}
+		/* Where it ended is nobody's business. */
 		M2D_PUT(t->arena, s->started[thread], 0);
-		M2D_PUT(t->arena, s->reg[thread], at);
+		M2D_PUT(t->arena, s->reg[thread], 0);
 		break;
 	case TOY_AWAIT:
 	case TOY_END:
