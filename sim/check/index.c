@@ -25,6 +25,8 @@ static void mark(M2dItems *items, M2dItemId id, unsigned guest, unsigned host, c
 	}
 	M2D_PUT(items->arena, it->guest, it->guest | guest);
 	M2D_PUT(items->arena, it->host, it->host | host);
+	if (host & M2D_STALE_GONE && items->events != NULL && items->events->actor < 16)
+		M2D_PUT(items->arena, it->gone_by, it->gone_by | 1u << items->events->actor);
 }
 
 void m2d_items_wrote(M2dItems *items, const M2dWrite *w)
@@ -99,6 +101,20 @@ unsigned m2d_item_stale_guest(const M2dItems *items, M2dItemId id)
 unsigned m2d_item_stale_host(const M2dItems *items, M2dItemId id)
 {
 	return stale_of(items, id, true);
+}
+
+unsigned m2d_item_gone_by(const M2dItems *items, M2dItemId id)
+{
+	unsigned by = m2d_item(items, id)->gone_by;
+
+	for (uint32_t node = m2d_item(items, id)->nodes; node != 0;) {
+		const M2dNode *n = m2d_node(items, node);
+
+		if (n->key & M2D_NODE_PARENT)
+			by |= m2d_item_gone_by(items, (M2dItemId)n->key);
+		node = n->next;
+	}
+	return by;
 }
 
 const M2dItemStory *m2d_item_write_story(M2dItems *items, M2dItemId id)

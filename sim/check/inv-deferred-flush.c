@@ -24,10 +24,12 @@ void m2d_inv_deferred_flush(M2dCheck *c, const M2dEvent *e)
 			if (it->reported || !m2d_usable(c, i, id) ||
 			    !(m2d_item_stale_host(c->items, id) & M2D_STALE_GONE))
 				continue;
-			w = m2d_item_write_story(c->items, id);
-			if (w == NULL || w->write.actor != e->actor)
+			/* Another's flush may still be under way. */
+			if (!(m2d_item_gone_by(c->items, id) >> e->actor & 1))
 				continue;
-			size = (w->write.a[1] ^ w->write.a[2]) & M2D_SPTE_PS && w->write.a[2] != 0;
+			w = m2d_item_write_story(c->items, id);
+			size = w != NULL && (w->write.a[1] ^ w->write.a[2]) & M2D_SPTE_PS &&
+			       w->write.a[2] != 0;
 			m2d_premise(c, M2D_INV_DEFERRED_FLUSH);
 			m2d_find(c, size ? M2D_INV_LEVEL_MIXED : M2D_INV_DEFERRED_FLUSH,
 				 &(M2dAbout){.vcpu = i,

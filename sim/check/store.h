@@ -41,8 +41,8 @@ typedef struct {
 	uint8_t guest, host; /* M2D_STALE_*: from entries of the guest's and hypervisor's tables */
 	uint8_t reported;
 	uint8_t pad;
-	uint16_t asked; /* actors whose remote flush, now under way, is to drop it */
-	uint16_t pad2;
+	uint16_t asked;   /* actors whose remote flush, now under way, is to drop it */
+	uint16_t gone_by; /* actors that took a page or table away from it on the host's side */
 } M2dItem;
 
 /* A moment of the run. */
@@ -82,6 +82,9 @@ M2dItemStory *m2d_item_story(M2dItems *items, M2dItemId id);
 /* m2d_item_stale_guest, m2d_item_stale_host: M2D_STALE_* of the item and all it derives from. */
 unsigned m2d_item_stale_guest(const M2dItems *items, M2dItemId id);
 unsigned m2d_item_stale_host(const M2dItems *items, M2dItemId id);
+/* m2d_item_gone_by: actors that made it, or what it derives from, M2D_STALE_GONE on the host's
+ * side. */
+unsigned m2d_item_gone_by(const M2dItems *items, M2dItemId id);
 /* m2d_item_write_story: the story of the item that holds the mark: itself or one it derives from.
  */
 const M2dItemStory *m2d_item_write_story(M2dItems *items, M2dItemId id);
