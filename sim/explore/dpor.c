@@ -151,8 +151,8 @@ static void arrive(Search *s, uint32_t sleep)
 	uint32_t open;
 
 	e.enabled = m2d_ex_enabled(m);
-	/* Steps that are waited for race, too: they may never be taken on this path, which may end with
-	 * nobody awake. */
+	/* Steps that are waited for race, too: they may never be taken on this path, which may end
+	 * with nobody awake. */
 	for (unsigned a = 0; a < m->n_actors; a++)
 		if (!(e.enabled >> a & 1) && !m->done(m->data, a))
 			add_races(s, a, s->events->len);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sim/explore/worlds.h"
+
+#include "sim/mem/put.h"
+
+/* How far each actor's program is: in the arena. */
+typedef struct {
+	uint8_t next[M2D_EX_MAX_ACTORS];  /* index into the actor's list of steps */
+	uint8_t doing[M2D_EX_MAX_ACTORS]; /* a step is under way */
+	uint8_t refused; /* a step could not be begun: a broken scenario, not a violation */
+	uint8_t pad[7];
+	uint64_t value[64]; /* what each step found, so that states differ by it */
+} ExWorldState;
+
+struct _M2dExWorld {
+	const M2dScenario *s;
+	M2dScnWorld *w;
+	M2dCheck *check;
+	ExWorldState *st;
+	M2dExModel model;
+	GArray *program[M2D_EX_MAX_ACTORS]; /* of unsigned: steps of the actor */
+	unsigned n_seen;                    /* findings looked at */
+};
+
+static const M2dScnStep *next_step(const M2dExWorld *x, unsigned actor, unsigned *index)
+{
+	const GArray *p = x->program[actor];
+
+	if (x->st->next[actor] >= p->len)
+		return NULL;
+	*index = g_array_index(p, unsigned, x->st->next[actor]);
+	return &x->s->steps[*index];
+}
+
+static bool done(void *data, unsigned actor)
+{
+	const M2dExWorld *x = data;
+
+	return m2d_kvm_idle(x->w->vm, actor) && x->st->next[actor] >= x->program[actor]->len;
+}
+
+static unsigned enabled(void *data, unsigned actor)
+{
+	M2dExWorld *x = data;
+	M2dVm *vm = x->w->vm;
+
+	if (m2d_kvm_wants_step(vm, actor))
+		return 1;
+	return m2d_kvm_idle(vm, actor) && x->st->next[actor] < x->program[actor]->len;
+}
+
+static void end_step(M2dExWorld *x, unsigned actor)
+{
+	const M2dOpOutcome *o = m2d_kvm_outcome(x->w->vm, actor);
+	unsigned index = 0;
+
+	if (x->st->doing[actor] == 0)
+		return;
+	index = x->st->doing[actor] - 1u;
+	M2D_PUT(x->model.arena, x->st->doing[actor], 0);
+	if (index < M2D_N_ELEMENTS(x->st->value))
+		M2D_PUT(x->model.arena, x->st->value[index],
+			o->value ^ (uint64_t)o->result << 56 ^ o->hpa << 8);
+}
+
+static void step(void *data, unsigned actor, unsigned alt)
+{
+	M2dExWorld *x = data;
+	M2dVm *vm = x->w->vm;
+	unsigned index;
+	const M2dScnStep *s;
+
+	/* An interrupt of an idle vCPU is taken at the latest by its next operation. */
+	if (m2d_kvm_idle(vm, actor)) {
+		s = next_step(x, actor, &index);
+		if (s != NULL) {
+			M2D_PUT(x->model.arena, x->st->next[actor], x->st->next[actor] + 1);
+			if (!m2d_kvm_start(vm, actor, &s->op, NULL)) {
+				M2D_PUT(x->model.arena, x->st->refused, 1);
+				return;
+			}
+			if (m2d_kvm_idle(vm, actor))
+				return;
+			M2D_PUT(x->model.arena, x->st->doing[actor], index + 1);
+		}
+	}
+	if (m2d_kvm_step(vm, actor))
+		end_step(x, actor);
+}
+
+static unsigned violation(void *data)
+{
+	M2dExWorld *x = data;
+	unsigned n = m2d_check_n_findings(x->check), bad;
+
+	if (n == 0)
+		return 0;
+	bad = m2d_check_finding(x->check, 0)->id + 1u;
+	m2d_check_forget(x->check);
+	return bad;
+}
+
+static unsigned end_violation(void *data)
+{
+	M2dExWorld *x = data;
+	M2dMark mark = m2d_arena_mark(x->model.arena);
+	unsigned bad;
+
+	m2d_check_end(x->check);
+	bad = violation(data);
+	m2d_arena_rollback(x->model.arena, mark);
+	return bad;
+}
+
+static void make_programs(M2dExWorld *x)
+{
+	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
+		x->program[a] = g_array_new(FALSE, FALSE, sizeof(unsigned));
+	for (unsigned i = 0; i < x->s->n_steps; i++) {
+		int actor = m2d_scn_world_actor(x->w, x->s->steps[i].actor);
+
+		if (!x->s->steps[i].is_continue && actor >= 0)
+			g_array_append_val(x->program[actor], i);
+	}
+}
+
+M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2dScnOptions *options,
+			     GError **error)
+{
+	M2dScnWorld *w = m2d_scn_world_new(scenario, variant, options, error);
+	M2dExWorld *x;
+
+	if (w == NULL)
+		return NULL;
+	x = g_new0(M2dExWorld, 1);
+	x->s = scenario;
+	x->w = w;
+	x->check = m2d_check_new(w->vm, &(M2dCheckOptions){.max_findings = 1});
+	x->st = m2d_arena_alloc(w->vm->arena, sizeof(ExWorldState), 64);
+	make_programs(x);
+	x->model = (M2dExModel){.arena = w->vm->arena,
+				.n_actors = w->vm->rt->n_tasks,
+				.data = x,
+				.enabled = enabled,
+				.step = step,
+				.done = done,
+				.violation = violation,
+				.end_violation = end_violation};
+	return x;
+}
+
+void m2d_ex_world_free(M2dExWorld *x)
+{
+	if (x == NULL)
+		return;
+	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
+		g_array_unref(x->program[a]);
+	m2d_check_free(x->check);
+	m2d_scn_world_free(x->w);
+	g_free(x);
+}
+
+const M2dExModel *m2d_ex_world_model(const M2dExWorld *x)
+{
+	return &x->model;
+}
+
+const char *m2d_ex_world_violation_name(unsigned violation)
+{
+	return violation == 0 ? "deadlock" : m2d_invariant((M2dInvariantId)(violation - 1))->name;
+}
+
+const char *m2d_ex_world_kvm(const M2dExWorld *x)
+{
+	return x->w->kvm;
+}
+
+uint64_t m2d_ex_world_premises(const M2dExWorld *x, M2dInvariantId id)
+{
+	return m2d_check_premises(x->check, id);
+}
+
+const uint64_t *m2d_ex_world_point_count(const M2dExWorld *x)
+{
+	return x->w->vm->rt->point_count;
+}
+
+GArray *m2d_ex_world_choices(const GArray *schedule)
+{
+	GArray *choices = g_array_new(FALSE, FALSE, sizeof(M2dScnChoice));
+
+	for (guint i = 0; i < schedule->len; i++) {
+		uint8_t actor = g_array_index(schedule, M2dExStep, i).actor;
+		M2dScnChoice *last =
+			choices->len != 0 ? &g_array_index(choices, M2dScnChoice, choices->len - 1)
+					  : NULL;
+		M2dScnChoice c = {actor, 1};
+
+		if (last != NULL && last->actor == actor)
+			last->count++;
+		else
+			g_array_append_val(choices, c);
+	}
+	return choices;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Scenarios as models of the search: each actor does its steps in the order of the file, `until`
+ * and `continue` aside; which actor moves next is free. A vCPU that has nothing to do takes
+ * interrupts when it is scheduled.
+ */
+#pragma once
+
+#include "sim/explore/explore.h"
+#include "sim/scenario/runner.h"
+
+typedef struct _M2dExWorld M2dExWorld;
+
+/**
+ * m2d_ex_world_new: @variant of @scenario, with the checker watching.
+ * NULL with @error if the world cannot be built. Free with m2d_ex_world_free().
+ */
+M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2dScnOptions *options,
+			     GError **error);
+void m2d_ex_world_free(M2dExWorld *world);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dExWorld, m2d_ex_world_free)
+
+const M2dExModel *m2d_ex_world_model(const M2dExWorld *world);
+
+/* m2d_ex_world_violation_name: what a number that the model's violation() gave means. */
+const char *m2d_ex_world_violation_name(unsigned violation);
+
+/* m2d_ex_world_kvm: the profile, as text. */
+const char *m2d_ex_world_kvm(const M2dExWorld *world);
+
+/* m2d_ex_world_premises: how often the invariant could have been broken so far. */
+uint64_t m2d_ex_world_premises(const M2dExWorld *world, M2dInvariantId id);
+/* m2d_ex_world_point_count: visits of each point so far; [M2D_N_POINTS]. */
+const uint64_t *m2d_ex_world_point_count(const M2dExWorld *world);
+
+/* m2d_ex_world_choices: @schedule as choices that m2d_scn_run() takes; of M2dScnChoice. */
+GArray *m2d_ex_world_choices(const GArray *schedule);
