@@ -4,7 +4,6 @@
 
 #include "sim/base/error.h"
 #include "sim/base/near.h"
-#include "sim/base/outfile.h"
 #include "sim/report/run.h"
 #include "sim/scenario/schedule.h"
 #include "sim/vm/duty.h"
@@ -118,25 +117,9 @@ static const char *const *left_out(const Session *session)
 
 static bool save(const Session *session, const M2dScnRun *run, GError **error)
 {
-	g_autofree char *out = NULL;
-	M2dOutFile *file;
-
-	if (strchr(run->scenario->path, '\n') != NULL) {
-		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
-			    "%s: a line feed in the name, which no schedule can hold",
-			    run->scenario->path);
-		return false;
-	}
-	out = m2d_schedule_text(run, left_out(session), count_vcpus(run->scenario, run->variant),
-				session->text, session->len);
-	file = m2d_out_file_new(o.save, error);
-	if (file == NULL)
-		return false;
-	if (!m2d_out_file_write(file, out, strlen(out), error)) {
-		m2d_out_file_abort(file);
-		return false;
-	}
-	return m2d_out_file_commit(file, error);
+	return m2d_schedule_save(o.save, run, left_out(session),
+				 count_vcpus(run->scenario, run->variant), session->text,
+				 session->len, error);
 }
 
 /* The end state of a run that followed a schedule file. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sim/base/error.h"
+#include "sim/base/outfile.h"
 #include "sim/vm/duty.h"
 
 /* The host's actor in choices that were not read for a VM yet: it comes behind all vCPUs. */
@@ -250,4 +251,27 @@ char *m2d_schedule_text(const M2dScnRun *run, const char *const *without, unsign
 	}
 	g_string_append_printf(out, "\nstate %016" G_GINT64_MODIFIER "x\n", run->hash);
 	return g_string_free(out, FALSE);
+}
+
+bool m2d_schedule_save(const char *path, const M2dScnRun *run, const char *const *without,
+		       unsigned n_vcpus, const char *text, gsize len, GError **error)
+{
+	g_autofree char *out = NULL;
+	M2dOutFile *file;
+
+	if (strchr(run->scenario->path, '\n') != NULL) {
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "%s: a line feed in the name, which no schedule can hold",
+			    run->scenario->path);
+		return false;
+	}
+	out = m2d_schedule_text(run, without, n_vcpus, text, len);
+	file = m2d_out_file_new(path, error);
+	if (file == NULL)
+		return false;
+	if (!m2d_out_file_write(file, out, strlen(out), error)) {
+		m2d_out_file_abort(file);
+		return false;
+	}
+	return m2d_out_file_commit(file, error);
 }

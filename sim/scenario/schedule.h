@@ -50,3 +50,7 @@ bool m2d_schedule_actors_fit(const M2dSchedule *schedule, unsigned n_vcpus, GErr
  */
 char *m2d_schedule_text(const M2dScnRun *run, const char *const *without, unsigned n_vcpus,
 			const char *text, gsize len);
+
+/* m2d_schedule_save: the same into a file, which is complete or not there. */
+bool m2d_schedule_save(const char *path, const M2dScnRun *run, const char *const *without,
+		       unsigned n_vcpus, const char *text, gsize len, GError **error);

@@ -155,7 +155,7 @@ static void compare(uint64_t seed)
 START_TEST(random_programs)
 {
 	const char *n = g_getenv("MMU2D_EXPLORE_SEEDS");
-	uint64_t seeds = n != NULL ? g_ascii_strtoull(n, NULL, 10) : 1000;
+	uint64_t seeds = n != NULL ? g_ascii_strtoull(n, NULL, 10) : 300;
 
 	for (uint64_t seed = 1; seed <= seeds; seed++)
 		compare(seed);

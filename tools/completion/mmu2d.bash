@@ -59,7 +59,7 @@ _mmu2d()
 		;;
 	*)
 		case $command in
-		run | fmt | lint | ladder)
+		run | explore | fmt | lint | ladder)
 			[[ ${COMP_WORDS[COMP_CWORD - 1]} != -* ]] && pattern='!*.scn'
 			;;
 		esac
