@@ -184,6 +184,20 @@ static const char *wait_text(const M2dTask *t)
 	return texts[t->wait];
 }
 
+/* Step @i was begun where a schedule could not know it from the micro-steps. */
+static void note_begun(M2dScnRunner *r, unsigned i, unsigned actor, bool done, guint first_event)
+{
+	M2dScnMicro m = {.actor = (uint8_t)actor,
+			 .done = done,
+			 .begins = true,
+			 .point = M2D_PT_NONE,
+			 .step = (int)i,
+			 .first_event = first_event,
+			 .n_events = r->run->events->len - first_event};
+
+	g_array_append_val(r->run->micro, m);
+}
+
 /* The scenario's step @i is begun (or continued). False: run->why or @error. */
 static bool begin_step(M2dScnRunner *r, unsigned i, GError **error)
 {
@@ -191,6 +205,8 @@ static bool begin_step(M2dScnRunner *r, unsigned i, GError **error)
 	M2dVm *vm = r->w->vm;
 	int number = m2d_scn_world_actor(r->w, s->actor);
 	unsigned actor = (unsigned)number;
+	bool beside, pending, at_once;
+	guint first_event;
 	GError *local = NULL;
 
 	if (number < 0) {
@@ -221,14 +237,19 @@ static bool begin_step(M2dScnRunner *r, unsigned i, GError **error)
 		return fail_run(r, "%s cannot begin: %s is not over, it waits for %s", name, other,
 				r->held[actor] ? "its `continue`" : wait_text(vm->rt->task[actor]));
 	}
+	beside = !m2d_kvm_idle(vm, actor);
+	pending = !beside && m2d_kvm_wants_step(vm, actor);
+	first_event = r->run->events->len;
 	if (!m2d_kvm_start(vm, actor, &s->op, &local)) {
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT, "%s:%u:%u: %s", r->s->path,
 			    s->verb_place.line, s->verb_place.column, local->message);
 		g_error_free(local);
 		return false;
 	}
-	if (m2d_kvm_idle(vm, actor) || (r->doing[actor] >= 0 && !s->is_continue)) {
-		/* It happened at once, beside what is under way. */
+	at_once = beside || m2d_kvm_idle(vm, actor);
+	if (at_once || pending)
+		note_begun(r, i, actor, at_once, first_event);
+	if (at_once) {
 		r->run->steps[i].ended = true;
 		return true;
 	}
@@ -257,40 +278,57 @@ static bool one_step(M2dScnRunner *r, unsigned i, GError **error)
 	return run_unblocked(r);
 }
 
-/* Follow @schedule as far as it goes; *@next: the first step not begun yet, by actor. */
-static bool follow(M2dScnRunner *r, const GArray *schedule, bool *begun, GError **error)
+/* Begin the first step of @actor that has not begun, by a schedule; *@none: there is none. */
+static bool begin_next(M2dScnRunner *r, unsigned actor, bool *begun, bool *none, GError **error)
+{
+	unsigned i;
+
+	for (i = 0; i < r->s->n_steps; i++)
+		if (!begun[i] && !r->s->steps[i].is_continue &&
+		    m2d_scn_world_actor(r->w, r->s->steps[i].actor) == (int)actor)
+			break;
+	*none = i == r->s->n_steps;
+	if (*none)
+		return true;
+	begun[i] = true;
+	if (!begin_step(r, i, error))
+		return false;
+	r->until[actor] = M2D_PT_NONE;
+	return true;
+}
+
+static bool follow_choice(M2dScnRunner *r, const M2dScnChoice *choice, bool *begun, GError **error)
 {
 	M2dVm *vm = r->w->vm;
+	/* A schedule file does not know how many vCPUs come before the host. */
+	unsigned actor = MIN(choice->actor, vm->host_actor);
+	bool none = false;
 
-	for (guint c = 0; c < schedule->len; c++) {
-		const M2dScnChoice *choice = &g_array_index(schedule, M2dScnChoice, c);
-		/* A schedule file does not know how many vCPUs come before the host. */
-		unsigned actor = MIN(choice->actor, vm->host_actor);
-
-		for (uint32_t k = 0; k < choice->count; k++) {
-			if (m2d_kvm_idle(vm, actor) && !m2d_kvm_wants_step(vm, actor)) {
-				unsigned i;
-
-				for (i = 0; i < r->s->n_steps; i++)
-					if (!begun[i] && !r->s->steps[i].is_continue &&
-					    m2d_scn_world_actor(r->w, r->s->steps[i].actor) ==
-						    (int)actor)
-						break;
-				if (i == r->s->n_steps)
-					break;
-				begun[i] = true;
-				if (!begin_step(r, i, error))
-					return false;
-				r->until[actor] = M2D_PT_NONE;
-				if (m2d_kvm_idle(vm, actor))
-					continue;
-			}
-			if (!m2d_kvm_wants_step(vm, actor))
-				break;
-			if (!micro_step(r, actor))
+	if (choice->begins)
+		return begin_next(r, actor, begun, &none, error);
+	for (uint32_t k = 0; k < choice->count; k++) {
+		if (m2d_kvm_idle(vm, actor) && !m2d_kvm_wants_step(vm, actor)) {
+			if (!begin_next(r, actor, begun, &none, error))
 				return false;
+			if (none)
+				return true;
+			if (m2d_kvm_idle(vm, actor))
+				continue;
 		}
+		if (!m2d_kvm_wants_step(vm, actor))
+			return true;
+		if (!micro_step(r, actor))
+			return false;
 	}
+	return true;
+}
+
+/* Follow @schedule as far as it goes; @begun: the steps that it has begun. */
+static bool follow(M2dScnRunner *r, const GArray *schedule, bool *begun, GError **error)
+{
+	for (guint c = 0; c < schedule->len; c++)
+		if (!follow_choice(r, &g_array_index(schedule, M2dScnChoice, c), begun, error))
+			return false;
 	return true;
 }
 
@@ -495,10 +533,10 @@ GArray *m2d_scn_run_schedule(const M2dScnRun *run)
 			choices->len != 0 ? &g_array_index(choices, M2dScnChoice, choices->len - 1)
 					  : NULL;
 
-		if (last != NULL && last->actor == m->actor) {
+		if (last != NULL && last->actor == m->actor && !last->begins && !m->begins) {
 			last->count++;
 		} else {
-			M2dScnChoice c = {m->actor, 1};
+			M2dScnChoice c = {m->actor, m->begins, 1};
 
 			g_array_append_val(choices, c);
 		}

@@ -16,6 +16,7 @@
 typedef struct {
 	uint8_t actor;
 	bool done;       /* the operation ended with it */
+	bool begins;     /* none was taken: the step was begun, at a moment of the schedule's own */
 	uint16_t point;  /* where the actor stopped */
 	int step;        /* index of the scenario's step that it belongs to; -1: an interrupt */
 	uint32_t number; /* of the actor's micro-steps in this run, from 1 */
@@ -60,9 +61,14 @@ typedef struct {
 	uint64_t host_cycles;
 } M2dScnRun;
 
-/* A choice of a schedule: @count micro-steps of @actor. */
+/**
+ * A choice of a schedule: @count micro-steps of @actor, which begins its next step if it has none
+ * under way. @begins: it begins the step, and that is all: where the step happens at once beside
+ * what is under way, as preempt does, or has to be begun before an interrupt that is pending.
+ */
 typedef struct {
 	uint8_t actor;
+	bool begins;
 	uint32_t count;
 } M2dScnChoice;
 

@@ -32,7 +32,7 @@ static bool bad(GError **error, const char *path, unsigned line, const char *exp
 	return false;
 }
 
-/* "v0*7" or "h". */
+/* "v0*7", "h" or "v1!". */
 static bool parse_choice(const char *word, M2dScnChoice *c)
 {
 	char *end;
@@ -50,7 +50,10 @@ static bool parse_choice(const char *word, M2dScnChoice *c)
 	} else {
 		return false;
 	}
-	if (*end == '*' && g_ascii_isdigit(end[1]))
+	c->begins = *end == '!';
+	if (c->begins)
+		end++;
+	else if (*end == '*' && g_ascii_isdigit(end[1]))
 		n = g_ascii_strtoull(end + 1, &end, 10);
 	c->count = (uint32_t)n;
 	return *end == '\0' && n >= 1 && n <= 1000000;
@@ -117,7 +120,7 @@ static bool parse_word(M2dSchedule *s, const char *path, unsigned number, const 
 		g_ptr_array_add(s->without, g_strdup(value));
 	} else if (strcmp(word, "choices") == 0) {
 		if (!parse_choices(s, number, value))
-			return bad(error, path, number, "choices such as v0*7 h*3 v1");
+			return bad(error, path, number, "choices such as v0*7 h*3 v1 v1!");
 	} else if (strcmp(word, "state") == 0) {
 		if (!is_hash(value))
 			return bad(error, path, number, "state and 16 hexadecimal digits");
@@ -225,7 +228,9 @@ static void add_choice(GString *out, const M2dScnChoice *c, unsigned n_vcpus)
 		g_string_append_printf(out, " v%u", c->actor);
 	else
 		g_string_append(out, " h");
-	if (c->count != 1)
+	if (c->begins)
+		g_string_append_c(out, '!');
+	else if (c->count != 1)
 		g_string_append_printf(out, "*%u", c->count);
 }
 

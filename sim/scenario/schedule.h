@@ -8,7 +8,8 @@
  *	variant NAME		absent: the scenario has none
  *	kvm PROFILE
  *	without DUTY		one line each
- *	choices v0*7 h*3 v1	actor, and how many micro-steps if more than one
+ *	choices v0*7 h*3 v1 v1!	actor, and how many micro-steps if more than one; !: the actor
+ *				begins its next step
  *	state HASH		of the world at the end; absent: not checked
  */
 #pragma once

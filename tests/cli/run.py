@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """mmu2d run and mmu2d duties: verdicts, exit statuses, JSON, schedules, and what goes wrong."""
+import glob
 import json
 import os
 import re
@@ -280,6 +281,31 @@ class Schedules(Case):
             self.assert_status(result, 0)
             with open(self.path("again"), encoding="utf-8") as f:
                 self.assertEqual(f.read(), first)
+
+    def test_every_scenario(self):
+        """Each variant of each scenario ends in the same state when its schedule is run."""
+        paths = glob.glob(os.path.join(SOURCE, "scenarios", "*", "*.scn"))
+        saved, tried = self.path("saved"), 0
+        for path in sorted(paths):
+            with open(path, encoding="utf-8") as f:
+                variants = re.findall(r"(?m)^\[variant (.*)\]", f.read())
+            for variant in variants or [None]:
+                with self.subTest(scenario=os.path.basename(path), variant=variant):
+                    options = ["--variant", variant] if variant else []
+                    first = run("run", "-q", path, *options, "--save-schedule", saved)
+                    again = run("run", "-q", "--schedule", saved)
+                    self.assertEqual((first.stderr, again.stderr), ("", ""))
+                    tried += 1
+        self.assertGreater(tried, 3)
+
+    def test_at_once(self):
+        """A vCPU that is scheduled out in the middle of a step: its schedule says where."""
+        text = SIMPLE.format(second="0x222").replace(
+            "@1.2", "@2.2 vcpu1: set-pte gva=0x400000 gpa=0x6000 until fault\n"
+            "@2.3 vcpu1: preempt\n@2.4 vcpu1: resume\n@2.5 vcpu1: continue\n@1.2")
+        schedule = self.save(self.put("beside.scn", text), None)
+        self.assertRegex(schedule, r"(?m)^choices .* v1! v1! ")
+        self.assertEqual(run("run", "--schedule", self.path("saved")).stderr, "")
 
     def test_without_variants(self):
         self.assertNotIn("variant", self.save(self.good(), None))
