@@ -213,7 +213,7 @@ M2D_ROUTINE(m2d_mmu_sync_prev_roots)
 		if (m2d_root_is_unsync(vm, v->mmu.prev[i].sp))
 			mask |= 2u << i;
 	}
-	if (mask == 0)
+	if (mask == 0 || !M2D_OWES(vm, SYNC_PREV_ROOTS))
 		M2D_RETURN(rt, f, 0);
 	M2D_CALL(rt, f, m2d_mmu_free_roots, .vcpu = f->vcpu, .mask = mask);
 	M2D_RETURN(rt, f, 1);
