@@ -79,6 +79,7 @@ typedef enum {
 	M2D_WAIT_GUEST,    /* interrupts sent by the guest have been acknowledged; vCPU */
 	M2D_WAIT_VALUE,    /* the guest spins until memory changes; always ready */
 	M2D_WAIT_NOTIFIER, /* no invalidation is in progress */
+	M2D_WAIT_RETRY,    /* the fault of a vCPU on this gfn would be retried for nothing */
 	M2D_N_WAITS
 } M2dWait;
 

@@ -95,6 +95,11 @@ M2D_ROUTINE(m2d_guest_access)
 			M2D_CALL(rt, f, m2d_vcpu_enter_guest, .vcpu = f->vcpu);
 		if (!v->in_guest)
 			M2D_RETURN(rt, f, M2D_OPR_FAILED);
+		/* It would fault and retry until somebody else is done: so it can wait. */
+		if (f->tries != 0 && m2d_mmu_must_retry(vm, f->vcpu, f->gpa >> M2D_PAGE_SHIFT)) {
+			M2D_WAIT(rt, f, RETRY, f->gpa >> M2D_PAGE_SHIFT);
+			continue;
+		}
 		m2d_vcpu_access(m2d_vm_hw(vm, v), &access, &out);
 		if (out.kind == M2D_OUT_OK) {
 			perform(vm, f, out.hpa);
@@ -114,6 +119,7 @@ M2D_ROUTINE(m2d_guest_access)
 			 .address = f->gpa, .kind = f->kind, .size = f->size, .user = f->user,
 			 .cmpxchg = f->cmpxchg, .gva = f->gva, .value = f->value,
 			 .expect = f->expect);
+		f->gpa = m2d_mmu_last_fault(vm, f->vcpu)->gpa;
 		switch ((M2dFaultEnd)m2d_rt_ret(rt)) {
 		case M2D_FAULT_AGAIN:
 			break;

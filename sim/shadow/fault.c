@@ -57,6 +57,20 @@ static bool invalidate_retry(const M2dVm *vm, const M2dPageFault *fault)
 	return where >= s->mmu_invalidate_start && where < s->mmu_invalidate_end;
 }
 
+bool m2d_mmu_must_retry(const M2dVm *vm, unsigned vcpu, uint64_t gfn)
+{
+	unsigned as = m2d_role_as(vm->vcpu[vcpu]->mmu.root_role);
+	const M2dMemslot *slot = m2d_gfn_to_slot(vm, as, gfn);
+	M2dPageFault fault = {.gfn = gfn, .seq = vm->s->mmu_invalidate_seq};
+
+	if (slot == NULL)
+		return false;
+	fault.hva = m2d_slot_hva(slot, gfn);
+	if (slot->flags & M2D_SLOT_INVALID)
+		return vm->cfg.knobs.invalid_slot_retry && M2D_OWES(vm, RETRY_INVALID_SLOT);
+	return invalidate_retry(vm, &fault);
+}
+
 static bool is_stale(const M2dVm *vm, const M2dKvmVcpu *v, const M2dPageFault *fault)
 {
 	M2dSpIndex root = v->mmu.root.sp;

@@ -279,6 +279,10 @@ typedef struct {
 } m2d_mmu_track_write_frame;
 M2D_ROUTINE(m2d_mmu_track_write);
 
+/* m2d_mmu_must_retry: a fault of @vcpu on @gfn would only be retried, as long as nobody goes on
+ * with the invalidation or the change of memslots that is in progress. */
+bool m2d_mmu_must_retry(const M2dVm *vm, unsigned vcpu, uint64_t gfn);
+
 /* kvm_mmu_unprotect_gfn_and_retry(): zap the pages that shadow @gfn. Result: whether there were. */
 typedef struct {
 	M2dFrame h;
