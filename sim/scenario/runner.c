@@ -15,6 +15,7 @@ typedef struct {
 	M2dScnRun *run;
 	const M2dScenario *s;
 	int doing[M2D_MAX_ACTORS]; /* step under way, -1: none */
+	int begun[M2D_MAX_ACTORS]; /* step that began the operation, behind a `continue` */
 	bool held[M2D_MAX_ACTORS]; /* stopped at an `until` point on purpose */
 	M2dPoint until[M2D_MAX_ACTORS];
 	M2dScnMicro now; /* being taken */
@@ -68,7 +69,7 @@ static void end_step(M2dScnRunner *r, unsigned actor)
 	end = &r->run->steps[step];
 	end->ended = true;
 	end->outcome = *m2d_kvm_outcome(vm, actor);
-	end->dirty = m2d_scn_dirty_of(vm, &r->s->steps[step]);
+	end->dirty = m2d_scn_dirty_of(vm, &r->s->steps[r->begun[actor]]);
 }
 
 /* Take a micro-step and undo it: all that it did must be in the journal. @after: hash behind it. */
@@ -179,6 +180,7 @@ static const char *wait_text(const M2dTask *t)
 		[M2D_WAIT_GUEST] = "acknowledgements of an interrupt",
 		[M2D_WAIT_VALUE] = "a value in memory",
 		[M2D_WAIT_NOTIFIER] = "an invalidation to end",
+		[M2D_WAIT_RETRY] = "an invalidation or a change of memslots",
 	};
 
 	return texts[t->wait];
@@ -253,7 +255,7 @@ static bool begin_step(M2dScnRunner *r, unsigned i, GError **error)
 		r->run->steps[i].ended = true;
 		return true;
 	}
-	r->doing[actor] = (int)i;
+	r->doing[actor] = r->begun[actor] = (int)i;
 	r->held[actor] = false;
 	return true;
 }
