@@ -15,7 +15,8 @@ static int list(void)
 {
 	printf("Usage: mmu2d COMMAND [ARGUMENT...]\n\n"
 	       "A cycle-level simulator of a two-dimensional MMU: guest page tables x nested page\n"
-	       "tables, with TLBs, paging-structure caches and costs.\n\nCommands:\n");
+	       "tables, with TLBs, paging-structure caches and costs, and KVM's MMU on top.\n\n"
+	       "Commands:\n");
 	for (const M2dCommand *const *c = m2d_commands; *c != NULL; c++)
 		printf("  %-10s  %s\n", (*c)->name, (*c)->summary);
 	printf("\n'mmu2d help COMMAND' shows its manual page, 'mmu2d COMMAND --help' one "
@@ -57,16 +58,25 @@ static bool show(const char *formatter, const char *option, const char *path)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* "replay" and "mmu2d-replay" are commands, "trace(5)" and "mmu2d-machine.5" pages of section 5. */
-static char *page_name(const char *topic)
+/* The page on "replay", "mmu2d-replay", "scenario", "trace(5)" or "mmu2d-invariants.7": where no
+ * section is named, the first that has it. NULL if there is none. */
+static char *find_topic(const char *topic)
 {
 	const char *bare = g_str_has_prefix(topic, "mmu2d-") ? topic + strlen("mmu2d-") : topic;
 	size_t len = strcspn(bare, "(.");
+	const char *sections = "157";
+	char *path = NULL;
 
 	if (strcmp(topic, "mmu2d") == 0)
-		return g_strdup("mmu2d.1");
-	return g_strdup_printf("mmu2d-%.*s.%c", (int)len, bare,
-			       bare[len] != '\0' && bare[len + 1] == '5' ? '5' : '1');
+		return find_page("mmu2d.1");
+	for (unsigned i = 0; sections[i] != '\0' && path == NULL; i++) {
+		g_autofree char *page =
+			g_strdup_printf("mmu2d-%.*s.%c", (int)len, bare, sections[i]);
+
+		if (bare[len] == '\0' || bare[len + 1] == sections[i])
+			path = find_page(page);
+	}
+	return path;
 }
 
 static bool topic_is_clean(const char *topic)
@@ -77,15 +87,10 @@ static bool topic_is_clean(const char *topic)
 
 static int help_on(const char *topic)
 {
-	g_autofree char *page = NULL;
-	g_autofree char *path = NULL;
+	g_autofree char *path = topic_is_clean(topic) ? find_topic(topic) : NULL;
 	const M2dCommand *command = m2d_command_find(topic);
 	const char *near = NULL;
 
-	if (topic_is_clean(topic)) {
-		page = page_name(topic);
-		path = find_page(page);
-	}
 	if (path != NULL && (show("man", "-l", path) || show("mandoc", NULL, path)))
 		return 0;
 	if (command != NULL && command != &m2d_cmd_help) {
@@ -112,8 +117,8 @@ static int run(int argc, char **argv)
 
 	if (!m2d_cmd_parse(
 		    &m2d_cmd_help, "[COMMAND | PAGE]",
-		    "Lists the commands, or shows the manual page of one. A page of section 5\n"
-		    "is named as in 'mmu2d help trace.5'.",
+		    "Lists the commands, or shows the manual page of one, or of a file format, as\n"
+		    "in 'mmu2d help scenario'. Where both have a page, trace.5 means the latter.",
 		    &argc, &argv, &status))
 		return status;
 	if (argc == 1)

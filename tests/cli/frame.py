@@ -53,7 +53,7 @@ class Frame(CliMixin, unittest.TestCase):
     def test_help_shows_page(self):
         topics = commands() + ["mmu2d"]
         if shutil.which("man") or shutil.which("mandoc"):
-            topics += ["machine.5", "machine(5)"]
+            topics += ["machine.5", "machine(5)", "scenario", "invariants.7"]
         else:
             self.assert_fails(run("help", "machine.5"), 2, "neither man nor mandoc",
                               "mmu2d-machine.5")

@@ -58,6 +58,16 @@ class Pages(unittest.TestCase):
         result = run("machines", "generic", "--json")
         self.assertEqual(documented, set(json.loads(result.stdout)["settings"]))
 
+    def test_points_and_events(self):
+        text = plain("mmu2d-scenario.5")
+        for section, path, macro, known in (
+                ("Points", "sim/engine/points.def", "POINT", {"none"}),
+                ("Events", "sim/engine/event.def", "EVENT", set())):
+            with open(os.path.join(SOURCE, path), encoding="utf-8") as f:
+                names = set(re.findall(r'(?m)^%s\(\w+,\s*"([\w-]+)"' % macro, f.read())) - known
+            body = re.search(r"(?ms)^\.Ss %s\n(.*?)(?=^\.S[sh] )" % section, text).group(1)
+            self.assertEqual(set(re.findall(r"(?m)^\.It Cm ([\w-]+)", body)), names)
+
     def test_lint(self):
         if shutil.which("mandoc") is None:
             self.skipTest("mandoc is not installed")
