@@ -17,6 +17,9 @@
 #define M2D_VT_GLOBAL   2u /* it was a global leaf before */
 #define M2D_VT_DUE      4u /* the SPTE differs and a flush covers that: it must not be used */
 #define M2D_VT_REPORTED 8u
+/* KVM is at the store for the guest and has yet to see to its SPTEs: it is not performed for others
+ * before. flushed[] names the vCPU meanwhile. */
+#define M2D_VT_EMULATED 16u
 
 typedef struct {
 	uint64_t table;   /* frame of the guest's table + 1; 0: not followed */
@@ -32,8 +35,8 @@ typedef struct {
 	uint64_t cr3[M2D_MAX_KVM_VCPUS]; /* that the MOV under way loads */
 	uint64_t chunk[M2D_CHECK_CHUNKS];
 	uint32_t bucket[M2D_CHECK_BUCKETS];
-	uint32_t n_due; /* SPTEs with DUE */
-	uint32_t pad2;
+	uint32_t n_due;                       /* SPTEs with DUE */
+	uint32_t n_emulated;                  /* SPTEs with EMULATED */
 	uint32_t bad_root[M2D_MAX_KVM_VCPUS]; /* obsolete root that was reported */
 	uint32_t logging[M2D_N_AS];           /* slots whose log has begun */
 	uint32_t harvest[M2D_N_AS];           /* slots that are being harvested */
@@ -121,6 +124,8 @@ void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index);
 void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index);
 void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva, uint32_t pcid);
 void m2d_vt_judge(M2dCheck *c, unsigned vcpu);
+/* m2d_vt_emulated: the stores that KVM made for @vcpu are performed. */
+void m2d_vt_emulated(M2dCheck *c, unsigned vcpu);
 
 /* In what an SPTE differs from the guest's entry. */
 typedef enum {

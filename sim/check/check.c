@@ -227,6 +227,7 @@ static void entered(M2dCheck *c, const M2dEvent *e)
 {
 	if (e->vcpu >= c->vm->n_vcpus)
 		return;
+	m2d_vt_emulated(c, e->vcpu);
 	m2d_inv_missed_request(c, e);
 	m2d_inv_invalid_root(c, e);
 	m2d_inv_lost_flush_flag(c, e);
@@ -237,6 +238,9 @@ static void entered(M2dCheck *c, const M2dEvent *e)
 
 static void ended(M2dCheck *c, const M2dEvent *e)
 {
+	if (e->actor < c->vm->n_vcpus)
+		m2d_vt_emulated(c, e->actor);
+	m2d_inv_lost_accessed(c, e);
 	m2d_inv_deferred_flush(c, e);
 	m2d_judge(c, M2D_NO_ACTOR);
 	if (c->opt.audit_every != 0 && ++c->ops >= c->opt.audit_every) {

@@ -106,15 +106,17 @@ static char *make_story(M2dCheck *c, const M2dAbout *about)
 
 	if (about->item != 0) {
 		const M2dItemStory *own = m2d_item_story(c->items, about->item);
-		const M2dItemStory *w = m2d_item_write_story(c->items, about->item);
+		bool host = !(m2d_item(c->items, about->item)->due & M2D_DUE_GUEST);
 
 		g_string_append(s, "cached:  ");
 		append_who(c, s, &own->birth);
 		g_string_append(s, ": ");
 		append_item(c, s, about->item);
 		g_string_append_c(s, '\n');
-		if (write == NULL && w != NULL)
-			write = &w->write;
+		if (write == NULL)
+			write = m2d_item_change(c->items, about->item, host, M2D_STALE_ALL);
+		if (write == NULL)
+			write = m2d_item_change(c->items, about->item, !host, M2D_STALE_ALL);
 		if (promise == NULL && own->promise.time != 0)
 			promise = &own->promise;
 	}

@@ -19,14 +19,20 @@ static void mark(M2dItems *items, M2dItemId id, unsigned guest, unsigned host, c
 {
 	M2dItem *it = m2d_item(items, id);
 
-	if (it->guest == 0 && it->host == 0) {
-		m2d_item_story(items, id)->write = *why;
+	if (it->guest == 0 && it->host == 0)
 		M2D_PUT(items->arena, items->s->n_marked, items->s->n_marked + 1);
-	}
+	if (guest != 0 && it->guest == 0)
+		m2d_item_story(items, id)->guest = *why;
+	if (host & ~it->host & (it->host == 0 ? M2D_STALE_ALL : M2D_STALE_GONE))
+		m2d_item_story(items, id)->host = *why;
 	M2D_PUT(items->arena, it->guest, it->guest | guest);
 	M2D_PUT(items->arena, it->host, it->host | host);
-	if (host & M2D_STALE_GONE && items->events != NULL && items->events->actor < 16)
+	if (host == 0 || items->events == NULL || items->events->actor >= 16)
+		return;
+	if (host & M2D_STALE_GONE)
 		M2D_PUT(items->arena, it->gone_by, it->gone_by | 1u << items->events->actor);
+	if (host & ~M2D_STALE_ACC)
+		M2D_PUT(items->arena, it->lost_by, it->lost_by | 1u << items->events->actor);
 }
 
 void m2d_items_wrote(M2dItems *items, const M2dWrite *w)
@@ -103,34 +109,45 @@ unsigned m2d_item_stale_host(const M2dItems *items, M2dItemId id)
 	return stale_of(items, id, true);
 }
 
-unsigned m2d_item_gone_by(const M2dItems *items, M2dItemId id)
+static unsigned actors_of(const M2dItems *items, M2dItemId id, bool gone)
 {
-	unsigned by = m2d_item(items, id)->gone_by;
+	const M2dItem *it = m2d_item(items, id);
+	unsigned by = gone ? it->gone_by : it->lost_by;
 
-	for (uint32_t node = m2d_item(items, id)->nodes; node != 0;) {
+	for (uint32_t node = it->nodes; node != 0;) {
 		const M2dNode *n = m2d_node(items, node);
 
 		if (n->key & M2D_NODE_PARENT)
-			by |= m2d_item_gone_by(items, (M2dItemId)n->key);
+			by |= actors_of(items, (M2dItemId)n->key, gone);
 		node = n->next;
 	}
 	return by;
 }
 
-const M2dItemStory *m2d_item_write_story(M2dItems *items, M2dItemId id)
+unsigned m2d_item_gone_by(const M2dItems *items, M2dItemId id)
+{
+	return actors_of(items, id, true);
+}
+
+unsigned m2d_item_lost_by(const M2dItems *items, M2dItemId id)
+{
+	return actors_of(items, id, false);
+}
+
+const M2dMoment *m2d_item_change(M2dItems *items, M2dItemId id, bool host, unsigned stale)
 {
 	const M2dItem *it = m2d_item(items, id);
 
-	if (it->guest != 0 || it->host != 0)
-		return m2d_item_story(items, id);
+	if ((host ? it->host : it->guest) & stale)
+		return host ? &m2d_item_story(items, id)->host : &m2d_item_story(items, id)->guest;
 	for (uint32_t node = it->nodes; node != 0;) {
 		const M2dNode *n = m2d_node(items, node);
 
 		if (n->key & M2D_NODE_PARENT) {
-			const M2dItemStory *s = m2d_item_write_story(items, (M2dItemId)n->key);
+			const M2dMoment *m = m2d_item_change(items, (M2dItemId)n->key, host, stale);
 
-			if (s != NULL)
-				return s;
+			if (m != NULL)
+				return m;
 		}
 		node = n->next;
 	}

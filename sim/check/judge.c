@@ -131,6 +131,20 @@ void m2d_judge(M2dCheck *c, unsigned vcpu)
 	}
 }
 
+/* Only other actors took something away, and one of them is still at work: its flush may be yet to
+ * come, and is no concern of this promise. */
+static bool others_work(const M2dCheck *c, M2dItemId id)
+{
+	unsigned by = m2d_item_lost_by(c->items, id);
+
+	if (c->event->actor < 16 && by >> c->event->actor & 1)
+		return false;
+	for (unsigned a = 0; a < c->vm->rt->n_tasks; a++)
+		if (by >> a & 1 && !m2d_rt_idle(c->vm->rt, a))
+			return true;
+	return false;
+}
+
 void m2d_promise_gfns(M2dCheck *c, uint64_t first, uint64_t n, unsigned stale, bool writable_only)
 {
 	M2dMoment now = m2d_event_moment(c);
@@ -146,7 +160,7 @@ void m2d_promise_gfns(M2dCheck *c, uint64_t first, uint64_t n, unsigned stale, b
 				continue;
 			if (writable_only && !m2d_item_writable(c, id))
 				continue;
-			if (m2d_item_stale_host(c->items, id) & stale)
+			if ((m2d_item_stale_host(c->items, id) & stale) && !others_work(c, id))
 				m2d_item_set_due(c->items, id, M2D_DUE_HOST, &now);
 		}
 	}

@@ -43,6 +43,8 @@ typedef struct {
 	uint8_t pad;
 	uint16_t asked;   /* actors whose remote flush, now under way, is to drop it */
 	uint16_t gone_by; /* actors that took a page or table away from it on the host's side */
+	uint16_t lost_by; /* actors that took anything but A away on the host's side */
+	uint16_t pad2;
 } M2dItem;
 
 /* A moment of the run. */
@@ -55,7 +57,8 @@ typedef struct {
 } M2dMoment;
 
 typedef struct {
-	M2dMoment birth, write, promise;
+	M2dMoment birth, promise;
+	M2dMoment guest, host; /* first stores that marked it, on either side */
 } M2dItemStory;
 
 typedef struct _M2dItems M2dItems;
@@ -85,9 +88,11 @@ unsigned m2d_item_stale_host(const M2dItems *items, M2dItemId id);
 /* m2d_item_gone_by: actors that made it, or what it derives from, M2D_STALE_GONE on the host's
  * side. */
 unsigned m2d_item_gone_by(const M2dItems *items, M2dItemId id);
-/* m2d_item_write_story: the story of the item that holds the mark: itself or one it derives from.
- */
-const M2dItemStory *m2d_item_write_story(M2dItems *items, M2dItemId id);
+/* m2d_item_lost_by: the same of all losses but that of A. */
+unsigned m2d_item_lost_by(const M2dItems *items, M2dItemId id);
+/* m2d_item_change: the store that marked it, or what it derives from, with one of @stale; NULL:
+ * none. On the host's side, of several, the one that took the page away. */
+const M2dMoment *m2d_item_change(M2dItems *items, M2dItemId id, bool host, unsigned stale);
 /* m2d_item_stems_from: an entry in frame @pfn shaped it or what it derives from. */
 bool m2d_item_stems_from(const M2dItems *items, M2dItemId id, uint64_t pfn);
 /* m2d_item_leaf_entry: address of the entry of a hypervisor's table that it read itself; 0: none.

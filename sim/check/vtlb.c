@@ -69,6 +69,8 @@ static void set_flags(M2dCheck *c, M2dVtPage *page, unsigned index, unsigned fla
 	if (flags == old)
 		return;
 	CHECK_PUT(c, page->changed, page->changed + d);
+	d = ((flags & M2D_VT_EMULATED) != 0) - ((old & M2D_VT_EMULATED) != 0);
+	CHECK_PUT(c, c->s->n_emulated, c->s->n_emulated + (uint32_t)d);
 	d = ((flags & M2D_VT_DUE) != 0) - ((old & M2D_VT_DUE) != 0);
 	CHECK_PUT(c, c->s->n_due, c->s->n_due + (uint32_t)d);
 	CHECK_PUT(c, page->flags[index], flags);
@@ -112,6 +114,8 @@ static void entry_lost(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t hpa,
 	M2dSptep sptep = m2d_sptep(sp, index);
 	M2dMoment why;
 	M2dMoment *kept;
+	unsigned by;
+	bool there;
 
 	stale = m2d_danger(shadowed_bits(old, level, four), shadowed_bits(new, level, four),
 			   leaf ? M2D_ENTRY_LEAF : 0);
@@ -121,15 +125,22 @@ static void entry_lost(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t hpa,
 	why.a[0] = hpa;
 	why.a[1] = old;
 	why.a[2] = new;
-	if (!(flags & M2D_VT_CHANGED)) {
+	there = m2d_spte_is_present(&c->vm->fmt, m2d_spte_read(c->vm, sptep));
+	/* What an SPTE will be made of is the last value or the one before: flushes of earlier
+	 * changes say nothing of that. */
+	if (!(flags & M2D_VT_CHANGED) || !there) {
+		flags &= ~(M2D_VT_GLOBAL | M2D_VT_EMULATED);
 		flags |= M2D_VT_CHANGED | (leaf && (old & M2D_PTE_G) ? M2D_VT_GLOBAL : 0);
 		kept = g_new(M2dMoment, 1);
 		*kept = why;
 		g_hash_table_insert(c->changes, GUINT_TO_POINTER(sptep), kept);
+		by = c->vm->ev->vcpu;
+		if (by < c->vm->n_vcpus && !c->vm->vcpu[by]->in_guest)
+			flags |= M2D_VT_EMULATED;
 		set_flags(c, page, index, flags);
-		CHECK_PUT(c, page->flushed[index], 0);
+		CHECK_PUT(c, page->flushed[index], flags & M2D_VT_EMULATED ? by : 0);
 	}
-	if (m2d_spte_is_present(&c->vm->fmt, m2d_spte_read(c->vm, sptep)))
+	if (there)
 		m2d_items_mark_guest(c->items, m2d_spte_hpa(c->vm, sptep).v, stale, &why);
 }
 
@@ -236,8 +247,9 @@ static void check_entry(M2dCheck *c, M2dSpIndex sp, unsigned index)
 {
 	M2dVtPage *page = m2d_vt_page(c, sp, false);
 	unsigned flags = page->flags[index];
-	bool due = page->flushed[index] != 0 && (flags & M2D_VT_CHANGED) && present(c, sp, index) &&
-		   m2d_spte_differs(c, sp, index) != M2D_AGREES;
+	bool due = page->flushed[index] != 0 &&
+		   (flags & (M2D_VT_CHANGED | M2D_VT_EMULATED)) == M2D_VT_CHANGED &&
+		   present(c, sp, index) && m2d_spte_differs(c, sp, index) != M2D_AGREES;
 
 	set_flags(c, page, index, due ? flags | M2D_VT_DUE : flags & ~M2D_VT_DUE);
 }
@@ -289,7 +301,7 @@ void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index)
 
 static void flush_entry(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, M2dVtPage *page, unsigned i)
 {
-	if (!(page->flags[i] & M2D_VT_CHANGED))
+	if (!(page->flags[i] & M2D_VT_CHANGED) || (page->flags[i] & M2D_VT_EMULATED))
 		return;
 	m2d_premise(c, M2D_INV_UNSYNCED_SHADOW);
 	c->flush[vcpu] = m2d_event_moment(c);
@@ -359,6 +371,24 @@ void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva,
 				continue;
 		}
 		flush_page(c, vcpu, sp, globals);
+	}
+}
+
+void m2d_vt_emulated(M2dCheck *c, unsigned vcpu)
+{
+	if (c->s->n_emulated == 0)
+		return;
+	for (M2dSpIndex sp = 1; sp < m2d_shadow_max_sp(c->vm); sp++) {
+		M2dVtPage *page = m2d_vt_page(c, sp, false);
+
+		if (page == NULL || page->changed == 0)
+			continue;
+		for (unsigned i = 0; i < 512; i++) {
+			if (!(page->flags[i] & M2D_VT_EMULATED) || page->flushed[i] != vcpu)
+				continue;
+			set_flags(c, page, i, page->flags[i] & ~M2D_VT_EMULATED);
+			CHECK_PUT(c, page->flushed[i], 0);
+		}
 	}
 }
 

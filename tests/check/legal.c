@@ -45,7 +45,7 @@ static void trace(const M2dEvent *e, void *data)
 	       m2d_event_format(e, buf, sizeof(buf)));
 }
 
-void legal_init(Legal *l, const Setup *setup, uint64_t seed)
+void legal_init(Legal *l, const Setup *setup, uint64_t seed, bool stepping)
 {
 	M2dCheckOptions opt = {.audit_every = 16, .max_findings = 8};
 	Fx *fx = &l->fx;
@@ -53,6 +53,7 @@ void legal_init(Legal *l, const Setup *setup, uint64_t seed)
 	memset(l, 0, sizeof(*l));
 	m2d_rng_seed(&l->rng, seed);
 	fx_init(fx, setup);
+	l->stepping = stepping;
 	if (setup->mode != MODE_NONE) {
 		for (unsigned r = 0; r < N_REGIONS; r++)
 			for (unsigned p = 0; p < N_PAGES; p++)
@@ -78,12 +79,26 @@ void legal_init(Legal *l, const Setup *setup, uint64_t seed)
 	l->check = m2d_check_new(fx->vm, &opt);
 	for (unsigned i = 0; i < fx->vm->n_vcpus; i++)
 		m2d_put(fx->vm->arena, &fx->vm->vcpu[i]->loaded, 1, 1);
+	fx->vm->rt->stepping = stepping;
 }
 
 void legal_free(Legal *l)
 {
 	m2d_check_free(l->check);
 	fx_free(&l->fx);
+}
+
+/* Do it now, or after what the actor has to do before. */
+static void give(Legal *l, unsigned actor, const M2dOp *o)
+{
+	LegalQueue *q = &l->queue[actor];
+
+	if (!l->stepping) {
+		run_op(&l->fx, actor, o);
+		return;
+	}
+	ck_assert_uint_lt(q->n, G_N_ELEMENTS(q->op));
+	q->op[q->n++] = *o;
 }
 
 static void op(Legal *l, unsigned actor, M2dOpKind kind, uint64_t a, uint64_t b, uint64_t c,
@@ -99,7 +114,7 @@ static void op(Legal *l, unsigned actor, M2dOpKind kind, uint64_t a, uint64_t b,
 	if (given >= 3)
 		o.arg[2] = c;
 	o.given = (uint16_t)((1u << given) - 1);
-	run_op(&l->fx, actor, &o);
+	give(l, actor, &o);
 }
 
 /* On any processor that is free. */
@@ -111,7 +126,12 @@ static void resume(Legal *l, unsigned v)
 
 	if (!l->preempted[v])
 		return;
-	if (one_in(l, 3))
+	if (l->stepping) {
+		l->preempted[v] = false;
+		op(l, v, M2D_OP_RESUME, 0, 0, 0, 0);
+		return;
+	}
+	if (one_in(l, 2))
 		pcpu = below(l, vm->n_pcpus);
 	do {
 		pcpu = (pcpu + 1) % vm->n_pcpus;
@@ -135,13 +155,20 @@ static void touch(Legal *l, unsigned v)
 {
 	uint64_t gva = random_gva(l) + 8 * (uint64_t)below(l, 512);
 	uint32_t k = below(l, 8);
+	bool user = one_in(l, 2);
+	M2dOp o;
 
-	if (k < 4)
-		guest_op(&l->fx, v, M2D_OP_READ, gva, 0, one_in(l, 2));
-	else if (k < 7)
-		guest_op(&l->fx, v, M2D_OP_WRITE, gva, below(l, 1000), one_in(l, 2));
-	else
-		guest_op(&l->fx, v, M2D_OP_FETCH, gva, 0, one_in(l, 2));
+	m2d_op_preset(&o, k < 4 ? M2D_OP_READ : k < 7 ? M2D_OP_WRITE : M2D_OP_FETCH);
+	o.arg[0] = gva;
+	if (k < 4) {
+		o.arg[2] = user;
+	} else if (k < 7) {
+		o.arg[1] = below(l, 1000);
+		o.arg[3] = user;
+	} else {
+		o.arg[1] = user;
+	}
+	give(l, v, &o);
 }
 
 /* What makes an edit visible everywhere: here first, then on the others. */
@@ -165,7 +192,7 @@ static void shootdown(Legal *l, unsigned v, uint64_t gva)
 		op(l, v, M2D_OP_PV_FLUSH, others, gva, 0, one_in(l, 2) ? 2 : 1);
 		return;
 	}
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n && !l->stepping; i++)
 		resume(l, i);
 	op(l, v, M2D_OP_IPI, others, one_in(l, 2) ? 1 : 2, gva, 3);
 	op(l, v, M2D_OP_AWAIT_ACKS, 0, 0, 0, 0);
@@ -206,7 +233,7 @@ static void edit(Legal *l, unsigned v)
 		o.given |= 3 << 3;
 		break;
 	}
-	run_op(&l->fx, v, &o);
+	give(l, v, &o);
 	if (one_in(l, 4))
 		touch(l, v);
 	if (one_in(l, 4))
@@ -237,6 +264,9 @@ static void host(Legal *l)
 		break;
 	case 5:
 	case 6:
+		/* What KVM's sync does to MMIO SPTEs, see below, races with accesses. */
+		if (!l->slot1 && l->stepping && !l->fx.vm->cfg.tdp)
+			break;
 		if (!l->slot1) {
 			M2dOp o;
 
@@ -246,7 +276,11 @@ static void host(Legal *l)
 			o.arg[2] = ((SLOT1_GFN + 16) << 12) - 1;
 			o.arg[3] = SLOT1_HVA << 12;
 			o.given = 15;
-			run_op(&l->fx, h, &o);
+			give(l, h, &o);
+			if (l->fx.vm->cfg.tdp) {
+				l->slot1 = true;
+				break;
+			}
 			/* KVM's sync gives MMIO SPTEs the new generation without asking whether
 			 * there is a memslot by now (sync_mmio_spte()): another one that goes takes
 			 * them along. */
@@ -254,7 +288,7 @@ static void host(Legal *l)
 			o.arg[1] += UINT64_C(0x1000000);
 			o.arg[2] += UINT64_C(0x1000000);
 			o.arg[3] += UINT64_C(0x1000000);
-			run_op(&l->fx, h, &o);
+			give(l, h, &o);
 			op(l, h, M2D_OP_SLOT_DELETE, 2, 0, 0, 1);
 		} else {
 			op(l, h, M2D_OP_SLOT_DELETE, 1, 0, 0, 1);
@@ -268,7 +302,7 @@ static void host(Legal *l)
 		l->logging = !l->logging;
 		o.arg[3] = l->logging;
 		o.given = 15;
-		run_op(&l->fx, h, &o);
+		give(l, h, &o);
 		break;
 	}
 	case 8:
@@ -286,27 +320,75 @@ static void host(Legal *l)
 	}
 }
 
+/* The next thing that @actor does. */
+static void next_work(Legal *l, unsigned actor)
+{
+	uint32_t k = below(l, 100);
+
+	if (actor == l->fx.vm->host_actor) {
+		host(l);
+		return;
+	}
+	if (k < 5 && l->fx.vm->n_vcpus > 1 && !l->preempted[actor]) {
+		preempt(l, actor);
+		return;
+	}
+	resume(l, actor);
+	if (k < 23 && l->fx.mode != MODE_NONE)
+		edit(l, actor);
+	else if (k < 27)
+		op(l, actor, M2D_OP_MOV_CR3, 0, 0, 0, 1);
+	else
+		touch(l, actor);
+}
+
+static void begin(Legal *l, unsigned actor)
+{
+	LegalQueue *q = &l->queue[actor];
+	GError *error = NULL;
+	M2dOp o;
+
+	if (q->n == 0 && (actor != l->fx.vm->host_actor || one_in(l, 12)))
+		next_work(l, actor);
+	if (q->n == 0)
+		return;
+	o = q->op[0];
+	memmove(q->op, q->op + 1, --q->n * sizeof(M2dOp));
+	if (!m2d_kvm_start(l->fx.vm, actor, &o, &error))
+		ck_abort_msg("%s", error->message);
+	l->done++;
+}
+
+/* One micro-step of somebody. */
+static bool step(Legal *l)
+{
+	M2dVm *vm = l->fx.vm;
+	unsigned first = below(l, vm->n_vcpus + 1);
+
+	for (unsigned i = 0; i <= vm->n_vcpus; i++) {
+		unsigned a = (first + i) % (vm->n_vcpus + 1);
+
+		if (m2d_kvm_idle(vm, a) && !m2d_kvm_wants_step(vm, a))
+			begin(l, a);
+		if (!m2d_kvm_wants_step(vm, a))
+			continue;
+		m2d_kvm_step(vm, a);
+		return true;
+	}
+	return false;
+}
+
 unsigned legal_steps(Legal *l, unsigned n)
 {
-	for (unsigned i = 0; i < n && m2d_check_n_findings(l->check) == 0; i++, l->done++) {
-		unsigned v = below(l, l->fx.vm->n_vcpus);
-		uint32_t k = below(l, 100);
+	uint64_t end = l->done + n;
 
-		if (k < 5 && l->fx.vm->n_vcpus > 1) {
-			preempt(l, v);
+	while (l->done < end && m2d_check_n_findings(l->check) == 0) {
+		if (l->stepping) {
+			ck_assert_msg(step(l), "nobody can go on");
 			continue;
 		}
-		if (k < 12) {
-			host(l);
-			continue;
-		}
-		resume(l, v);
-		if (k < 30 && l->fx.mode != MODE_NONE)
-			edit(l, v);
-		else if (k < 34)
-			op(l, v, M2D_OP_MOV_CR3, 0, 0, 0, 1);
-		else
-			touch(l, v);
+		next_work(l, below(l, 9) == 0 ? l->fx.vm->host_actor : below(l, l->fx.vm->n_vcpus));
+		l->done++;
 	}
 	return m2d_check_n_findings(l->check);
 }

@@ -128,7 +128,7 @@ static void one_change(One *o, const M2dFetch *fetch, const Change *change)
 			     (unsigned long)change->set, m2d_item_stale_guest(o->items, id),
 			     m2d_item_stale_host(o->items, id));
 	if (expect != 0)
-		ck_assert_uint_eq(m2d_item_write_story(o->items, id)->write.a[0], fetch->hpa);
+		ck_assert_uint_eq(m2d_item_change(o->items, id, host, expect)->a[0], fetch->hpa);
 	m2d_arena_rollback(arena, mark);
 }
 
