@@ -117,6 +117,8 @@ M2dVtPage *m2d_vt_page(const M2dCheck *c, M2dSpIndex sp, bool make);
 void m2d_vt_wrote(M2dCheck *c, const M2dWrite *w);
 void m2d_vt_follow(M2dCheck *c, M2dSpIndex sp);
 void m2d_vt_forget(M2dCheck *c, M2dSpIndex sp);
+/* m2d_vt_frame_freed: guest tables that were in @pfn are elsewhere now, or nowhere. */
+void m2d_vt_frame_freed(M2dCheck *c, uint64_t pfn);
 /* m2d_vt_born: for stories: SPTE @index of @sp became what @e, its SPTE_CHANGED, says. */
 void m2d_vt_born(M2dCheck *c, M2dSpIndex sp, unsigned index, const M2dEvent *e);
 /* m2d_vt_changed: SPTE @index of @sp was written. */
@@ -144,6 +146,10 @@ bool m2d_gpte(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *gpte, 
 bool m2d_peek_gfn(const M2dVm *vm, unsigned as, uint64_t gfn, uint64_t *pfn, bool *writable);
 /* m2d_reaches: @to can be walked to from @from through present SPTEs. */
 bool m2d_reaches(const M2dCheck *c, M2dSpIndex from, M2dSpIndex to);
+/* m2d_root_page: root page number @i of @vcpu, 0 if there is none: 0..3 for tables of PAE, else
+ * only 0. m2d_root_for: the one that translates @gva. */
+M2dSpIndex m2d_root_page(const M2dCheck *c, unsigned vcpu, unsigned i);
+M2dSpIndex m2d_root_for(const M2dCheck *c, unsigned vcpu, uint64_t gva);
 /* m2d_vcpu_reaches: the same from the root of @vcpu that hardware has. */
 bool m2d_vcpu_reaches(const M2dCheck *c, unsigned vcpu, M2dSpIndex to);
 /* m2d_spte_at: page and index of the SPTE at @hpa; 0: it is none. */

@@ -331,6 +331,7 @@ static void hear(M2dCheck *c, const M2dEvent *e)
 		m2d_inv_lost_dirty(c, e);
 		break;
 	case M2D_E_FRAME_FREED:
+		m2d_vt_frame_freed(c, e->a[0]);
 		m2d_inv_frame_use_after_free(c, e);
 		m2d_inv_lost_dirty(c, e);
 		break;

@@ -12,16 +12,14 @@ static bool obsolete(const M2dVm *vm, M2dSpIndex sp)
 
 void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e)
 {
-	const M2dMmuCtx *mmu;
 	M2dSpIndex sp;
 
 	if (e->vcpu >= c->vm->n_vcpus)
 		return;
-	mmu = &c->vm->vcpu[e->vcpu]->mmu;
 	m2d_premise(c, M2D_INV_INVALID_ROOT);
 	for (unsigned i = 0; i < 4; i++) {
-		sp = mmu->root.sp == M2D_ROOT_PAE ? mmu->pae_root[i] : i == 0 ? mmu->root.sp : 0;
-		if (sp == 0 || sp == M2D_ROOT_DUMMY || !obsolete(c->vm, sp))
+		sp = m2d_root_page(c, e->vcpu, i);
+		if (sp == 0 || !obsolete(c->vm, sp))
 			continue;
 		if (c->s->bad_root[e->vcpu] == sp)
 			return;

@@ -7,15 +7,14 @@
 
 void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e)
 {
-	const M2dMmuCtx *mmu;
+
 	uint64_t gva = e->a[0];
 	M2dSpIndex sp;
 
 	if (e->a[2] != M2D_RET_PF_FIXED || c->vm->cfg.tdp || e->vcpu >= c->vm->n_vcpus)
 		return;
 	m2d_premise(c, M2D_INV_ROLE_MISMATCH);
-	mmu = &c->vm->vcpu[e->vcpu]->mmu;
-	sp = mmu->root.sp == M2D_ROOT_PAE ? mmu->pae_root[gva >> 30 & 3] : mmu->root.sp;
+	sp = m2d_root_for(c, e->vcpu, gva);
 	while (sp != 0) {
 		unsigned level = m2d_role_level(m2d_sp(c->vm, sp)->role);
 		unsigned index = gva >> (12 + 9 * (level - 1)) & 511;

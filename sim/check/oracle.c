@@ -75,18 +75,12 @@ static void page(M2dDiff *d, M2dSpIndex sp)
 
 unsigned m2d_check_shadow_equal(M2dCheck *c, unsigned vcpu, char **what)
 {
-	const M2dMmuCtx *mmu = &c->vm->vcpu[vcpu]->mmu;
 	M2dDiff d = {c, 0, what};
 
 	if (what != NULL)
 		*what = NULL;
-	if (mmu->root.sp != M2D_ROOT_PAE) {
-		if (mmu->root.sp != 0)
-			page(&d, mmu->root.sp);
-		return d.n;
-	}
 	for (unsigned i = 0; i < 4; i++)
-		if (mmu->pae_root[i] != 0)
-			page(&d, mmu->pae_root[i]);
+		if (m2d_root_page(c, vcpu, i) != 0)
+			page(&d, m2d_root_page(c, vcpu, i));
 	return d.n;
 }

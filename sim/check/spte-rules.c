@@ -227,14 +227,29 @@ bool m2d_reaches(const M2dCheck *c, M2dSpIndex from, M2dSpIndex to)
 	return false;
 }
 
-bool m2d_vcpu_reaches(const M2dCheck *c, unsigned vcpu, M2dSpIndex to)
+M2dSpIndex m2d_root_page(const M2dCheck *c, unsigned vcpu, unsigned i)
 {
 	const M2dMmuCtx *mmu = &c->vm->vcpu[vcpu]->mmu;
 
-	if (mmu->root.sp != M2D_ROOT_PAE)
-		return mmu->root.sp != 0 && m2d_reaches(c, mmu->root.sp, to);
-	for (unsigned i = 0; i < 4; i++)
-		if (mmu->pae_root[i] != 0 && m2d_reaches(c, mmu->pae_root[i], to))
+	if (mmu->root.sp == M2D_ROOT_PAE)
+		return i < 4 ? mmu->pae_root[i] : 0;
+	return i == 0 && mmu->root.sp != M2D_ROOT_DUMMY ? mmu->root.sp : 0;
+}
+
+M2dSpIndex m2d_root_for(const M2dCheck *c, unsigned vcpu, uint64_t gva)
+{
+	bool pae = c->vm->vcpu[vcpu]->mmu.root.sp == M2D_ROOT_PAE;
+
+	return m2d_root_page(c, vcpu, pae ? gva >> 30 & 3 : 0);
+}
+
+bool m2d_vcpu_reaches(const M2dCheck *c, unsigned vcpu, M2dSpIndex to)
+{
+	for (unsigned i = 0; i < 4; i++) {
+		M2dSpIndex root = m2d_root_page(c, vcpu, i);
+
+		if (root != 0 && m2d_reaches(c, root, to))
 			return true;
+	}
 	return false;
 }

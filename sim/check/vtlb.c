@@ -50,8 +50,10 @@ void m2d_vt_follow(M2dCheck *c, M2dSpIndex sp)
 	if (s->pfn == 0 || (s->role & M2D_ROLE_DIRECT))
 		return;
 	page = m2d_vt_page(c, sp, true);
-	if (!m2d_peek_gfn(c->vm, m2d_role_as(s->role), s->gfn, &pfn, NULL))
+	if (!m2d_peek_gfn(c->vm, m2d_role_as(s->role), s->gfn, &pfn, NULL)) {
+		unfollow(c, sp, page);
 		return;
+	}
 	if (page->table == pfn + 1)
 		return;
 	unfollow(c, sp, page);
@@ -59,6 +61,19 @@ void m2d_vt_follow(M2dCheck *c, M2dSpIndex sp)
 	CHECK_PUT(c, page->table, pfn + 1);
 	CHECK_PUT(c, page->next, *head);
 	CHECK_PUT(c, *head, sp);
+}
+
+void m2d_vt_frame_freed(M2dCheck *c, uint64_t pfn)
+{
+	uint32_t sp = *bucket_of(c, pfn + 1), next;
+
+	for (; sp != 0; sp = next) {
+		const M2dVtPage *page = m2d_vt_page(c, sp, false);
+
+		next = page->next;
+		if (page->table == pfn + 1)
+			m2d_vt_follow(c, sp);
+	}
 }
 
 static void set_flags(M2dCheck *c, M2dVtPage *page, unsigned index, unsigned flags)
@@ -337,14 +352,6 @@ static void flush_path(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, uint64_t gva)
 	}
 }
 
-/* The root page through which @vcpu's MMU translates @gva; 0: none. */
-static M2dSpIndex root_for(const M2dCheck *c, unsigned vcpu, uint64_t gva)
-{
-	const M2dMmuCtx *mmu = &c->vm->vcpu[vcpu]->mmu;
-
-	return mmu->root.sp == M2D_ROOT_PAE ? mmu->pae_root[gva >> 30 & 3] : mmu->root.sp;
-}
-
 void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva, uint32_t pcid)
 {
 	const M2dKvmVcpu *v = c->vm->vcpu[vcpu];
@@ -355,7 +362,7 @@ void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva,
 
 	if (scope == M2D_GF_PAGE || scope == M2D_GF_PCID_PAGE) {
 		if (scope == M2D_GF_PAGE || !pcide || (v->regs.cr3 & M2D_CR3_PCID) == pcid)
-			flush_path(c, vcpu, root_for(c, vcpu, gva), gva);
+			flush_path(c, vcpu, m2d_root_for(c, vcpu, gva), gva);
 		return;
 	}
 	for (M2dSpIndex sp = 1; sp < n; sp++) {
@@ -364,7 +371,7 @@ void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva,
 		/* With PCIDs a load of CR3 covers what the new root leads to; without, no other
 		 * table is reached before the next load. */
 		if (scope == M2D_GF_PCID && pcide) {
-			root = root_for(c, vcpu, 0);
+			root = m2d_root_for(c, vcpu, 0);
 			if ((cr3 & M2D_CR3_PCID) != pcid || root == 0 ||
 			    m2d_sp(c->vm, root)->gfn != (cr3 & M2D_BITS(51, 12)) >> 12 ||
 			    !m2d_reaches(c, root, sp))
