@@ -186,6 +186,7 @@ void m2d_inv_writable_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64
 void m2d_inv_writable_shadowed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_bookkeeping(M2dCheck *c);
 void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_invalid_page(M2dCheck *c, M2dSpIndex sp, const M2dEvent *e);
 void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_missed_request(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_deferred_flush(M2dCheck *c, const M2dEvent *e);

@@ -181,6 +181,7 @@ static void leaf_set(M2dCheck *c, const M2dEvent *e)
 
 	if (sp == 0)
 		return;
+	m2d_inv_invalid_page(c, sp, e);
 	c->setting = m2d_sptep(sp, index);
 	c->setting_gfn = e->a[0];
 	spte_is(c, sp, index, c->vm->fmt.nonpresent, e->a[1], (unsigned)e->a[2]);

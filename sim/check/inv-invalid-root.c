@@ -10,6 +10,22 @@ static bool obsolete(const M2dVm *vm, M2dSpIndex sp)
 	return (s->role & M2D_ROLE_INVALID) || s->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
 }
 
+/* A leaf is installed. Faults look at their root under mmu_lock, and pages go obsolete under it. */
+void m2d_inv_invalid_page(M2dCheck *c, M2dSpIndex sp, const M2dEvent *e)
+{
+	m2d_premise(c, M2D_INV_INVALID_ROOT);
+	if (!obsolete(c->vm, sp))
+		return;
+	m2d_find(c, M2D_INV_INVALID_ROOT,
+		 &(M2dAbout){.vcpu = e->vcpu,
+			     .gva = M2D_NO_ADDRESS,
+			     .gpa = e->a[0] << M2D_PAGE_SHIFT,
+			     .hpa = e->a[3]},
+		 "a leaf for gfn 0x%" G_GINT64_MODIFIER
+		 "x goes into shadow page %u, which is obsolete",
+		 e->a[0], sp);
+}
+
 void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e)
 {
 	M2dSpIndex sp;

@@ -269,6 +269,17 @@ static void check_entry(M2dCheck *c, M2dSpIndex sp, unsigned index)
 	set_flags(c, page, index, due ? flags | M2D_VT_DUE : flags & ~M2D_VT_DUE);
 }
 
+/* The host has another frame behind the gfn: stale-host-map's affair, not the guest tables'. */
+static bool other_frame(const M2dCheck *c, M2dSpIndex sp, unsigned index)
+{
+	const M2dSp *s = m2d_sp(c->vm, sp);
+	uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, index)), pfn;
+
+	return m2d_spte_is_last(spte, m2d_role_level(s->role)) &&
+	       m2d_peek_gfn(c->vm, m2d_role_as(s->role), m2d_entry_gfn(c, sp, index), &pfn, NULL) &&
+	       pfn != m2d_spte_pfn(&c->vm->fmt, spte);
+}
+
 void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index)
 {
 	M2dVtPage *page = m2d_vt_page(c, sp, true);
@@ -289,7 +300,7 @@ void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index)
 		check_entry(c, sp, index);
 		return;
 	}
-	if (d == M2D_DIFFERS_AD)
+	if (d == M2D_DIFFERS_AD || (d == M2D_DIFFERS_GONE && other_frame(c, sp, index)))
 		return;
 	m2d_find(c, d == M2D_DIFFERS_RIGHTS ? M2D_INV_RIGHTS_BEYOND : M2D_INV_ROLE_MISMATCH,
 		 &(M2dAbout){.vcpu = c->event->vcpu,
