@@ -157,6 +157,19 @@ static void spte_is(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t old, ui
 	m2d_inv_stale_host_map_install(c, sp, index, spte);
 }
 
+/* What an operation takes away must be flushed by the time it ends. */
+static void count_taken(M2dCheck *c, uint64_t old, uint64_t new, unsigned level)
+{
+	const M2dSpteFormat *fmt = &c->vm->fmt;
+
+	if (!m2d_spte_is_present(fmt, old))
+		return;
+	if (!m2d_spte_is_present(fmt, new))
+		m2d_premise(c, M2D_INV_DEFERRED_FLUSH);
+	else if (m2d_spte_is_last(old, level) != m2d_spte_is_last(new, level))
+		m2d_premise(c, M2D_INV_LEVEL_MIXED);
+}
+
 static void spte_changed(M2dCheck *c, const M2dEvent *e)
 {
 	unsigned index, level = (unsigned)e->a[1];
@@ -167,6 +180,7 @@ static void spte_changed(M2dCheck *c, const M2dEvent *e)
 	m2d_vt_born(c, sp, index, e);
 	count_map(c, e->a[2], level, -1);
 	count_map(c, e->a[3], level, 1);
+	count_taken(c, e->a[2], e->a[3], level);
 	/* KVM notes which gfn a new leaf is for only after it has written the leaf. */
 	if (!m2d_spte_is_present(&c->vm->fmt, e->a[2]) &&
 	    m2d_spte_is_present(&c->vm->fmt, e->a[3]) && m2d_spte_is_last(e->a[3], level))

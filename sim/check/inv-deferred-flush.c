@@ -29,7 +29,6 @@ void m2d_inv_deferred_flush(M2dCheck *c, const M2dEvent *e)
 				continue;
 			w = m2d_item_change(c->items, id, true, M2D_STALE_GONE);
 			size = w != NULL && (w->a[1] ^ w->a[2]) & M2D_SPTE_PS && w->a[2] != 0;
-			m2d_premise(c, M2D_INV_DEFERRED_FLUSH);
 			m2d_find(c, size ? M2D_INV_LEVEL_MIXED : M2D_INV_DEFERRED_FLUSH,
 				 &(M2dAbout){.vcpu = i,
 					     .gva = m2d_tag_va(it->tag),
