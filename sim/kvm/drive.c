@@ -52,9 +52,9 @@ M2dOpResult m2d_kvm_invpcid(M2dVm *vm, unsigned vcpu, unsigned type, uint32_t pc
 M2dOpResult m2d_kvm_fault(M2dVm *vm, unsigned vcpu, const M2dOutcome *out, const M2dKvmInsn *insn)
 {
 	static const M2dOpResult results[] = {
-		[M2D_FAULT_AGAIN] = M2D_OPR_OK,      [M2D_FAULT_INJECTED] = M2D_OPR_PF,
-		[M2D_FAULT_DONE] = M2D_OPR_EMULATED, [M2D_FAULT_MMIO] = M2D_OPR_MMIO,
-		[M2D_FAULT_BAD] = M2D_OPR_FAILED,
+		[M2D_FAULT_AGAIN] = M2D_OPR_OK,    [M2D_FAULT_RETRY] = M2D_OPR_OK,
+		[M2D_FAULT_INJECTED] = M2D_OPR_PF, [M2D_FAULT_DONE] = M2D_OPR_EMULATED,
+		[M2D_FAULT_MMIO] = M2D_OPR_MMIO,   [M2D_FAULT_BAD] = M2D_OPR_FAILED,
 	};
 	M2dOpOutcome *o = &m2d_kvm(vm)->outcome[vcpu];
 	uint32_t code = m2d_fault_error_code(out);

@@ -96,7 +96,7 @@ M2D_ROUTINE(m2d_guest_access)
 		if (!v->in_guest)
 			M2D_RETURN(rt, f, M2D_OPR_FAILED);
 		/* It would fault and retry until somebody else is done: so it can wait. */
-		if (f->tries != 0 && m2d_mmu_must_retry(vm, f->vcpu, f->gpa >> M2D_PAGE_SHIFT)) {
+		if (f->retry && m2d_mmu_must_retry(vm, f->vcpu, f->gpa >> M2D_PAGE_SHIFT)) {
 			M2D_WAIT(rt, f, RETRY, f->gpa >> M2D_PAGE_SHIFT);
 			continue;
 		}
@@ -120,8 +120,10 @@ M2D_ROUTINE(m2d_guest_access)
 			 .cmpxchg = f->cmpxchg, .gva = f->gva, .value = f->value,
 			 .expect = f->expect);
 		f->gpa = m2d_mmu_last_fault(vm, f->vcpu)->gpa;
+		f->retry = m2d_rt_ret(rt) == M2D_FAULT_RETRY;
 		switch ((M2dFaultEnd)m2d_rt_ret(rt)) {
 		case M2D_FAULT_AGAIN:
+		case M2D_FAULT_RETRY:
 			break;
 		case M2D_FAULT_INJECTED:
 			M2D_RETURN(rt, f, guest_pf(vm, f->gva, (uint32_t)o->value));
@@ -162,7 +164,7 @@ M2D_ROUTINE(m2d_handle_page_fault)
 		M2D_RETURN(rt, f, M2D_FAULT_INJECTED);
 	}
 	if (f->ret != M2D_RET_PF_EMULATE && f->ret != M2D_RET_PF_WRITE_PROTECTED)
-		M2D_RETURN(rt, f, M2D_FAULT_AGAIN);
+		M2D_RETURN(rt, f, f->ret == M2D_RET_PF_RETRY ? M2D_FAULT_RETRY : M2D_FAULT_AGAIN);
 	/* A store to a table that is not one for this MMU: stop shadowing it and try again, once.
 	 */
 	if (f->ret == M2D_RET_PF_WRITE_PROTECTED && vm->cfg.tdp &&

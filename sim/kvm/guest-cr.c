@@ -98,7 +98,7 @@ M2D_ROUTINE(m2d_guest_mov_cr_direct)
 		M2D_POINT(rt, f, EXITED);
 		M2D_CALL(rt, f, m2d_handle_page_fault, .vcpu = f->vcpu, .address = f->gpa,
 			 .kind = M2D_ACC_READ, .size = 8, .gva = f->gpa);
-		if (m2d_rt_ret(rt) != M2D_FAULT_AGAIN)
+		if (m2d_rt_ret(rt) != M2D_FAULT_AGAIN && m2d_rt_ret(rt) != M2D_FAULT_RETRY)
 			M2D_RETURN(rt, f, M2D_OPR_GP);
 		M2D_CALL(rt, f, m2d_vcpu_enter_guest, .vcpu = f->vcpu);
 		if (!v->in_guest)

@@ -99,6 +99,8 @@ typedef struct {
 	uint64_t gva, value, expect;
 	uint64_t gpa; /* local */
 	uint32_t error_code, tries;
+	uint32_t retry; /* the last fault gave up to be retried */
+	uint32_t pad;
 } m2d_guest_access_frame;
 M2D_ROUTINE(m2d_guest_access);
 
@@ -109,6 +111,7 @@ uint32_t m2d_fault_error_code(const M2dOutcome *out);
 /* kvm_mmu_page_fault() and what follows: result M2dFaultEnd. */
 typedef enum {
 	M2D_FAULT_AGAIN,    /* enter the guest and try again */
+	M2D_FAULT_RETRY,    /* the same, and nothing was mapped: RET_PF_RETRY */
 	M2D_FAULT_INJECTED, /* the guest has the fault: error code in the outcome's value */
 	M2D_FAULT_DONE,     /* the instruction was emulated */
 	M2D_FAULT_MMIO,
