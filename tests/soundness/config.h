@@ -7,6 +7,8 @@
 
 #include "sim/scenario/world.h"
 
+#define SND_MAX_TRACE 4096u
+
 typedef struct {
 	const char *guest; /* value of `guest` in scenarios */
 	const char *mmu, *vendor;
@@ -18,6 +20,7 @@ typedef struct {
 	uint64_t seed;
 	uint64_t ops;
 	unsigned audit_every; /* operations; 0: never */
+	unsigned trace;       /* events to print before a finding; at most SND_MAX_TRACE */
 } SndConfig;
 
 /* Guest-physical layout: tables and the kernel's own page, 4 MiB that can be one page, slots that

@@ -263,8 +263,10 @@ static void harvested(SndOracle *o, uint64_t gfn)
 {
 	uint64_t page;
 
-	if (host_page(o, gfn << M2D_PAGE_SHIFT, &page))
-		o->written[page] = 0;
+	if (!host_page(o, gfn << M2D_PAGE_SHIFT, &page))
+		return;
+	o->written[page] = 0;
+	o->reported[page] = o->model.now;
 }
 
 static void log_starts(SndOracle *o, unsigned id, bool on)
@@ -277,7 +279,8 @@ static void log_starts(SndOracle *o, unsigned id, bool on)
 	o->logging[id] = on;
 }
 
-/* Whatever was written before the harvest began must be in it. */
+/* Whatever was written before the harvest began must be in it. Userspace copies the pages once it has
+ * returned, and so with all that was written to them until now. */
 static void log_returned(SndOracle *o, unsigned actor, unsigned id)
 {
 	const M2dMemslot *s = m2d_slot(o->vm, 0, id);
@@ -285,7 +288,9 @@ static void log_returned(SndOracle *o, unsigned actor, unsigned id)
 	for (uint64_t i = 0; o->logging[id] && i < s->npages; i++) {
 		uint64_t t = o->written[s->hva + i];
 
-		if (t != 0 && t < o->begun[actor])
+		if (o->reported[s->hva + i] > o->begun[actor])
+			o->written[s->hva + i] = 0;
+		else if (t != 0 && t < o->begun[actor])
 			found(o, "oracle-dirty",
 			      "gfn 0x%" PRIx64 " was written and is not in the dirty log",
 			      s->base_gfn + i);

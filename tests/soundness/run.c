@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/soundness/run.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "sim/check/check.h"
@@ -21,6 +23,8 @@ typedef struct {
 	SndGroup group[M2D_MAX_ACTORS];
 	unsigned next[M2D_MAX_ACTORS];
 	bool busy[M2D_MAX_ACTORS];
+	M2dEvent trace[SND_MAX_TRACE]; /* ring */
+	uint64_t n_trace;
 } Run;
 
 void snd_result_clear(SndResult *r)
@@ -74,6 +78,26 @@ static void compare(Run *x)
 		x->r->promises++;
 		if (m2d_check_shadow_equal(x->check, v, &what) != 0)
 			take(x->r, "shadow-equal", what, NULL);
+	}
+}
+
+static void keep_event(const M2dEvent *e, void *data)
+{
+	Run *x = data;
+
+	x->trace[x->n_trace++ % SND_MAX_TRACE] = *e;
+}
+
+static void print_trace(const Run *x)
+{
+	uint64_t n = MIN(x->n_trace, MIN(x->c->trace, SND_MAX_TRACE));
+	char text[256];
+
+	for (uint64_t i = x->n_trace - n; i < x->n_trace; i++) {
+		const M2dEvent *e = &x->trace[i % SND_MAX_TRACE];
+
+		printf("%7" G_GUINT64_FORMAT " actor %d vcpu %d %s\n", e->time, (int8_t)e->actor,
+		       (int8_t)e->vcpu, m2d_event_format(e, text, sizeof(text)));
 	}
 }
 
@@ -200,13 +224,43 @@ static void schedule(Run *x, unsigned actor)
 	m2d_kvm_start(x->vm, actor, &op, NULL);
 }
 
+/* Where the host has preemption on: not between the last check and the guest, not with a spinning
+ * lock held, and not while the scheduler is at work already. */
+static bool can_schedule(const Run *x, unsigned actor)
+{
+	const M2dKvmVcpu *v = x->vm->vcpu[actor];
+	const M2dOp *op = &x->oracle->op[actor];
+
+	if (op->kind == M2D_OP_PREEMPT || op->kind == M2D_OP_RESUME)
+		return false;
+	if (v->mode != M2D_OUTSIDE_GUEST_MODE && !v->in_guest)
+		return false;
+	return x->vm->s->lock[M2D_LOCK_MMU].owner != actor + 1 &&
+	       x->vm->s->lock[M2D_LOCK_UNSYNC].owner != actor + 1;
+}
+
+/* At the end, others may wait for a vCPU that was preempted last. */
+static bool come_back(Run *x, unsigned actor)
+{
+	unsigned pcpu = (unsigned)m2d_rng_below(&x->rng, x->vm->n_pcpus);
+	M2dOp op;
+
+	if (actor >= x->vm->n_vcpus || x->vm->vcpu[actor]->loaded ||
+	    x->vm->vcpu[actor]->ipis == 0 || !snd_pcpu_is_free(x->vm, pcpu))
+		return false;
+	m2d_op_preset(&op, M2D_OP_RESUME);
+	op.arg[0] = pcpu;
+	op.given = 1;
+	return begin(x, actor, &op);
+}
+
 static bool begin_next(Run *x, unsigned actor)
 {
 	unsigned who = actor;
 
 	if (!x->busy[actor]) {
 		if (!next_group(x, &who, true, &x->group[actor]))
-			return false;
+			return come_back(x, actor);
 		x->busy[actor] = true;
 		x->next[actor] = 0;
 	}
@@ -226,7 +280,8 @@ static bool turn(Run *x, unsigned actor)
 	bool vcpu = actor < x->vm->n_vcpus;
 	uint64_t burst;
 
-	if (vcpu && !m2d_kvm_idle(x->vm, actor) && !x->vm->vcpu[actor]->loaded) {
+	if (vcpu && !m2d_kvm_idle(x->vm, actor) && !x->vm->vcpu[actor]->loaded &&
+	    x->oracle->op[actor].kind != M2D_OP_RESUME) {
 		if (m2d_rng_below(&x->rng, 4) == 0)
 			schedule(x, actor);
 		return true;
@@ -235,7 +290,8 @@ static bool turn(Run *x, unsigned actor)
 		return begin_next(x, actor);
 	if (!m2d_kvm_wants_step(x->vm, actor))
 		return false;
-	if (vcpu && !m2d_kvm_idle(x->vm, actor) && m2d_rng_below(&x->rng, 400) == 0) {
+	if (vcpu && !m2d_kvm_idle(x->vm, actor) && can_schedule(x, actor) &&
+	    m2d_rng_below(&x->rng, 400) == 0) {
 		schedule(x, actor);
 		return true;
 	}
@@ -259,9 +315,17 @@ static void stepped(Run *x)
 			actor = x->vm->host_actor;
 		idle = turn(x, actor) ? 0 : idle + 1;
 	}
-	for (unsigned a = 0; a < x->vm->rt->n_tasks && !anything(x); a++)
-		if (!m2d_kvm_idle(x->vm, a))
-			take(x->r, "deadlock", "an operation never ends", NULL);
+	for (unsigned a = 0; a < x->vm->rt->n_tasks && !anything(x); a++) {
+		const M2dTask *t = x->vm->rt->task[a];
+		g_autofree char *what = NULL;
+
+		if (m2d_kvm_idle(x->vm, a))
+			continue;
+		what = g_strdup_printf("actor %u never ends %s: at %s, waits for %u 0x%" PRIx64, a,
+				       m2d_op_info[x->oracle->op[a].kind].verb,
+				       m2d_point_name((M2dPoint)t->point), t->wait, t->wait_arg);
+		take(x->r, "deadlock", what, NULL);
+	}
 	x->vm->rt->stepping = false;
 }
 
@@ -287,34 +351,39 @@ bool snd_run(const SndConfig *c, const GArray *script, SndResult *result, GError
 	g_autofree SndOracle *oracle = g_new0(SndOracle, 1);
 	M2dCheckOptions options = {.audit_every = c->audit_every, .max_findings = 1};
 	M2dScnWorld *w = build(c, &scenario, error);
-	Run x = {.c = c, .oracle = oracle, .r = result};
+	g_autofree Run *run = g_new0(Run, 1);
 
+	*run = (Run){.c = c, .oracle = oracle, .r = result};
 	memset(result, 0, sizeof(*result));
 	if (w == NULL)
 		return false;
 	if (script != NULL)
-		x.script = g_array_copy((GArray *)script);
+		run->script = g_array_copy((GArray *)script);
 	result->log = g_array_new(FALSE, FALSE, sizeof(SndRecord));
-	x.vm = w->vm;
+	run->vm = w->vm;
 	oracle->stepped = c->stepped;
-	x.check = m2d_check_new(w->vm, &options);
+	run->check = m2d_check_new(w->vm, &options);
 	snd_oracle_init(oracle, w);
-	snd_workload_init(&x.work, c, &oracle->model);
-	m2d_rng_seed(&x.rng, ~c->seed);
+	snd_workload_init(&run->work, c, &oracle->model);
+	m2d_rng_seed(&run->rng, ~c->seed);
+	if (c->trace != 0)
+		m2d_events_listen(run->vm->ev, keep_event, run);
 	if (c->stepped)
-		stepped(&x);
+		stepped(run);
 	else
-		straight(&x);
-	m2d_check_end(x.check);
-	anything(&x);
+		straight(run);
+	m2d_check_end(run->check);
+	anything(run);
+	if (result->kind != NULL)
+		print_trace(run);
 	result->accesses = oracle->accesses;
 	result->faults = oracle->faults;
 	result->mmio = oracle->mmio;
 	result->loose = oracle->model.loose;
-	m2d_check_free(x.check);
+	m2d_check_free(run->check);
 	snd_oracle_clear(oracle);
-	if (x.script != NULL)
-		g_array_unref((GArray *)x.script);
+	if (run->script != NULL)
+		g_array_unref((GArray *)run->script);
 	m2d_scn_world_free(w);
 	return true;
 }

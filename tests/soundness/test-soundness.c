@@ -12,7 +12,7 @@
 static gint64 opt_ops = 2000, opt_seeds = 3, opt_first = 1;
 static char *opt_modes, *opt_kvm, *opt_mmu, *opt_vendor, *opt_without, *opt_scn;
 static gboolean opt_stepped, opt_straight, opt_verbose, opt_all;
-static gint opt_audit = 64;
+static gint opt_audit = 64, opt_trace;
 
 static const GOptionEntry entries[] = {
 	{"ops", 'o', 0, G_OPTION_ARG_INT64, &opt_ops, "Operations of a run", "N"},
@@ -28,6 +28,7 @@ static const GOptionEntry entries[] = {
 	{"straight", 0, 0, G_OPTION_ARG_NONE, &opt_straight, "Only runs without", NULL},
 	{"audit-every", 0, 0, G_OPTION_ARG_INT, &opt_audit, "Operations between audits; 0: none",
 	 "N"},
+	{"trace", 0, 0, G_OPTION_ARG_INT, &opt_trace, "Print the N events before a finding", "N"},
 	{"scenario", 0, 0, G_OPTION_ARG_FILENAME, &opt_scn, "Write what was found to FILE", "FILE"},
 	{"all", 'a', 0, G_OPTION_ARG_NONE, &opt_all, "Go on after a finding", NULL},
 	{"verbose", 'v', 0, G_OPTION_ARG_NONE, &opt_verbose, "A line for each run", NULL},
@@ -115,7 +116,8 @@ static bool with_seed(uint64_t seed, char **modes)
 			       .huge = seed % 3 == 0,
 			       .seed = seed,
 			       .ops = (uint64_t)opt_ops,
-			       .audit_every = (unsigned)opt_audit};
+			       .audit_every = (unsigned)opt_audit,
+			       .trace = (unsigned)opt_trace};
 
 		if (!wanted(opt_mmu, c.mmu) || !wanted(opt_vendor, c.vendor) ||
 		    (c.stepped ? opt_straight : opt_stepped))
