@@ -46,7 +46,8 @@ typedef struct {
 	uint8_t slots_changed; /* vCPUs that have not exited since memslots changed */
 	uint8_t last_pcpu[M2D_MAX_KVM_VCPUS]; /* + 1 */
 	uint8_t last_vcpu[M2D_MAX_KVM_VCPUS]; /* + 1, that entered on each pCPU */
-	uint8_t pad[3];
+	uint8_t stored; /* vCPUs for which KVM has stored and not told its tables yet */
+	uint8_t pad[2];
 } M2dCheckState;
 
 struct _M2dCheck {

@@ -274,6 +274,12 @@ static void kvm_bug(M2dCheck *c, const M2dEvent *e)
 		 "KVM found its own data corrupt");
 }
 
+static void store_told(M2dCheck *c, const M2dEvent *e)
+{
+	if (e->vcpu < c->vm->n_vcpus && c->s->stored >> e->vcpu & 1)
+		CHECK_PUT(c, c->s->stored, c->s->stored & ~(1u << e->vcpu));
+}
+
 static void hear(M2dCheck *c, const M2dEvent *e)
 {
 	switch (e->type) {
@@ -327,6 +333,10 @@ static void hear(M2dCheck *c, const M2dEvent *e)
 		break;
 	case M2D_E_KVM_PAGE_FAULT_DONE:
 		m2d_inv_role_mismatch(c, e);
+		store_told(c, e);
+		break;
+	case M2D_E_TRACK_WRITE:
+		store_told(c, e);
 		break;
 	case M2D_E_KVM_BUG:
 		kvm_bug(c, e);
@@ -355,6 +365,10 @@ static void hear(M2dCheck *c, const M2dEvent *e)
 		m2d_inv_lost_dirty(c, e);
 		break;
 	case M2D_E_EMULATED_WRITE:
+		if (e->vcpu < c->vm->n_vcpus)
+			CHECK_PUT(c, c->s->stored, c->s->stored | 1u << e->vcpu);
+		m2d_inv_lost_dirty(c, e);
+		break;
 	case M2D_E_DIRTY_HARVEST:
 	case M2D_E_DIRTY_LOG_DONE:
 		m2d_inv_lost_dirty(c, e);
@@ -365,6 +379,7 @@ static void hear(M2dCheck *c, const M2dEvent *e)
 	case M2D_E_OP_DONE:
 		if (e->vcpu < c->vm->n_vcpus)
 			m2d_inv_lost_flush_flag(c, e);
+		store_told(c, e);
 		ended(c, e);
 		break;
 	default:

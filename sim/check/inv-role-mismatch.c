@@ -13,6 +13,10 @@ void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e)
 
 	if (e->a[2] != M2D_RET_PF_FIXED || c->vm->cfg.tdp || e->vcpu >= c->vm->n_vcpus)
 		return;
+	/* A store that KVM performs for another vCPU changes the guest's entry before mmu_lock is
+	 * taken to zap what it meant: until then both are right. */
+	if (c->s->stored & ~(1u << e->vcpu))
+		return;
 	m2d_premise(c, M2D_INV_ROLE_MISMATCH);
 	sp = m2d_root_for(c, e->vcpu, gva);
 	while (sp != 0) {

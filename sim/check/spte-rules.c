@@ -193,7 +193,9 @@ bool m2d_shadowed(const M2dCheck *c, unsigned as, uint64_t gfn, M2dSpIndex *by)
 	for (M2dSpIndex sp = 1; sp < max; sp++) {
 		const M2dSp *s = m2d_sp(c->vm, sp);
 
+		/* An obsolete page is nobody's any more: unsync rules pass it over. */
 		if (s->pfn == 0 || s->gfn != gfn || s->unsync || s->on_list == 2 ||
+		    s->valid_gen != c->vm->s->mmu_valid_gen ||
 		    (s->role & (M2D_ROLE_DIRECT | M2D_ROLE_INVALID)) || m2d_role_as(s->role) != as)
 			continue;
 		*by = sp;
