@@ -346,7 +346,7 @@ static int run(int argc, char **argv)
 	if (o.schedule != NULL)
 		return run_schedule(argc, argv);
 	if (argc < 2)
-		return m2d_cmd_usage(&m2d_cmd_run, "expected a scenario");
+		return m2d_cmd_usage(&m2d_cmd_run, "expected a scenario; see mmu2d run --help");
 	return run_all(argc - 1, argv + 1, NULL);
 }
 

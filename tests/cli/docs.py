@@ -52,6 +52,23 @@ class KvmModel(unittest.TestCase):
         self.assertEqual(seen - points, set())
         self.assertGreater(len(seen), 30)
 
+    def test_points_duties_and_knobs_act_there(self):
+        """What a row names stands in the files of the row."""
+        points = dict(zip(defined("sim/engine/points.def", "POINT", 1),
+                          defined("sim/engine/points.def", "POINT")))
+        duties = dict(zip(defined("sim/vm/duty.def", "DUTY", 1),
+                          defined("sim/vm/duty.def", "DUTY")))
+        for row in self.rows():
+            source = "".join(read(path) for path in re.findall(r"sim/[\w/.-]+\.c", row[1]))
+            for name in set(re.split(r"[,;] ", row[2])) - {""}:
+                with self.subTest(row=row[0], point=name):
+                    self.assertRegex(source, r"M2D_POINT\(rt, f, %s\b" % points[name])
+            for name in set(re.split(r"[,;] ", row[3] if len(row) > 3 else "")) - {""}:
+                with self.subTest(row=row[0], name=name):
+                    self.assertRegex(source, r"M2D_OWES\(\w+, %s\)" % duties[name]
+                                     if name in duties else
+                                     r"knobs(\.|->)%s\b" % name.replace("-", "_"))
+
     def test_duties_and_knobs_exist(self):
         known = set(defined("sim/vm/duty.def", "DUTY", 1))
         known |= {line.split()[0] for line in run("knobs").stdout.splitlines()}
