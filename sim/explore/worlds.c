@@ -194,7 +194,7 @@ GArray *m2d_ex_world_choices(const GArray *schedule)
 		M2dScnChoice *last =
 			choices->len != 0 ? &g_array_index(choices, M2dScnChoice, choices->len - 1)
 					  : NULL;
-		M2dScnChoice c = {actor, 1};
+		M2dScnChoice c = {.actor = actor, .steps_first = true, .count = 1};
 
 		if (last != NULL && last->actor == actor)
 			last->count++;

@@ -280,8 +280,8 @@ static bool one_step(M2dScnRunner *r, unsigned i, GError **error)
 	return run_unblocked(r);
 }
 
-/* Begin the first step of @actor that has not begun, by a schedule; *@none: there is none. */
-static bool begin_next(M2dScnRunner *r, unsigned actor, bool *begun, bool *none, GError **error)
+/* The first step of @actor that has not begun; n_steps: there is none. */
+static unsigned next_step(const M2dScnRunner *r, unsigned actor, const bool *begun)
 {
 	unsigned i;
 
@@ -289,6 +289,14 @@ static bool begin_next(M2dScnRunner *r, unsigned actor, bool *begun, bool *none,
 		if (!begun[i] && !r->s->steps[i].is_continue &&
 		    m2d_scn_world_actor(r->w, r->s->steps[i].actor) == (int)actor)
 			break;
+	return i;
+}
+
+/* Begin that step, by a schedule; *@none: there is none. */
+static bool begin_next(M2dScnRunner *r, unsigned actor, bool *begun, bool *none, GError **error)
+{
+	unsigned i = next_step(r, actor, begun);
+
 	*none = i == r->s->n_steps;
 	if (*none)
 		return true;
@@ -309,7 +317,9 @@ static bool follow_choice(M2dScnRunner *r, const M2dScnChoice *choice, bool *beg
 	if (choice->begins)
 		return begin_next(r, actor, begun, &none, error);
 	for (uint32_t k = 0; k < choice->count; k++) {
-		if (m2d_kvm_idle(vm, actor) && !m2d_kvm_wants_step(vm, actor)) {
+		if (m2d_kvm_idle(vm, actor) &&
+		    (!m2d_kvm_wants_step(vm, actor) ||
+		     (choice->steps_first && next_step(r, actor, begun) < r->s->n_steps))) {
 			if (!begin_next(r, actor, begun, &none, error))
 				return false;
 			if (none)
@@ -538,7 +548,7 @@ GArray *m2d_scn_run_schedule(const M2dScnRun *run)
 		if (last != NULL && last->actor == m->actor && !last->begins && !m->begins) {
 			last->count++;
 		} else {
-			M2dScnChoice c = {m->actor, m->begins, 1};
+			M2dScnChoice c = {.actor = m->actor, .begins = m->begins, .count = 1};
 
 			g_array_append_val(choices, c);
 		}

@@ -65,10 +65,11 @@ typedef struct {
  * A choice of a schedule: @count micro-steps of @actor, which begins its next step if it has none
  * under way. @begins: it begins the step, and that is all: where the step happens at once beside
  * what is under way, as preempt does, or has to be begun before an interrupt that is pending.
+ * @steps_first: an idle vCPU begins its next step, if there is one, before an interrupt.
  */
 typedef struct {
 	uint8_t actor;
-	bool begins;
+	bool begins, steps_first;
 	uint32_t count;
 } M2dScnChoice;
 

@@ -64,7 +64,7 @@ static bool parse_choices(M2dSchedule *s, unsigned number, const char *text)
 	g_auto(GStrv) words = g_strsplit(text, " ", -1);
 
 	for (char **w = words; *w != NULL; w++) {
-		M2dScnChoice c;
+		M2dScnChoice c = {0};
 
 		if (**w == '\0')
 			continue;
