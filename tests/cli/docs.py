@@ -89,7 +89,7 @@ class Commands(unittest.TestCase):
 
     # Those that take long have tests of their own.
     QUICK = {"run", "fmt", "lint", "ladder", "knobs", "profiles", "duties", "invariants", "machines",
-             "walk", "help"}
+             "walk", "explore", "help"}
 
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="mmu2d-docs-")

@@ -298,6 +298,16 @@ class Schedules(Case):
                     tried += 1
         self.assertGreater(tried, 3)
 
+    def test_of_a_search(self):
+        """What explore found happens again."""
+        result = run("explore", "-q", PV_FLUSH, "--variant", "before", "--preemptions", "1",
+                     "--save-schedule", self.path("found"))
+        self.assert_status(result, 0)
+        result = run("run", "--schedule", self.path("found"), "--explain")
+        self.assert_status(result, 0)
+        self.assertEqual(result.stderr, "")
+        self.assertIn("unsynced-shadow: vcpu1", result.stdout)
+
     def test_at_once(self):
         """A vCPU that is scheduled out in the middle of a step: its schedule says where."""
         text = SIMPLE.format(second="0x222").replace(
