@@ -167,6 +167,14 @@ void m2d_vcpu_leave_guest(M2dVm *vm, unsigned vcpu, M2dExitReason reason, uint64
 	m2d_vcpu_srcu_lock(vm, vcpu);
 }
 
+static bool says_preempted(M2dVm *vm, const M2dKvmVcpu *v)
+{
+	uint64_t byte = 0;
+
+	m2d_vm_read_guest(vm, M2D_GPA(v->steal_gpa + M2D_STEAL_PREEMPTED_BYTE), 1, &byte);
+	return byte & M2D_STEAL_PREEMPTED;
+}
+
 void m2d_vcpu_sched_out(M2dVm *vm, unsigned vcpu, bool boundary)
 {
 	M2dKvmVcpu *v = vm->vcpu[vcpu];
@@ -176,8 +184,10 @@ void m2d_vcpu_sched_out(M2dVm *vm, unsigned vcpu, bool boundary)
 	VM_PUT(vm, v->loaded, 0);
 	vm->ev->vcpu = (uint8_t)vcpu;
 	m2d_emit(vm->ev, KVM_SCHED, 0, v->pcpu);
-	/* kvm_steal_time_set_preempted() */
-	if (v->steal_gpa != 0 && report)
+	/* kvm_steal_time_set_preempted(). Scheduled out again before it ran, the vCPU may have got
+	 * a flush flag meanwhile (8c6de56a42e0). */
+	if (v->steal_gpa != 0 && report &&
+	    !(vm->cfg.knobs.preempted_atomic && says_preempted(vm, v)))
 		m2d_vm_write_guest(vm, M2D_GPA(v->steal_gpa + M2D_STEAL_PREEMPTED_BYTE), 1,
 				   M2D_STEAL_PREEMPTED, true);
 }
