@@ -114,6 +114,11 @@ void m2d_promise_gfns(M2dCheck *c, uint64_t first, uint64_t n, unsigned stale, b
 
 /* --- SPTEs (vtlb.c, spte-rules.c) ------------------------------------------------------------- */
 
+/* m2d_sp_words: the table of a page that is there, for loops over all entries. */
+static inline const uint64_t *m2d_sp_words(const M2dCheck *c, const M2dSp *s)
+{
+	return m2d_space_frame(c->vm->space, s->pfn);
+}
 M2dVtPage *m2d_vt_page(const M2dCheck *c, M2dSpIndex sp, bool make);
 void m2d_vt_wrote(M2dCheck *c, const M2dWrite *w);
 void m2d_vt_follow(M2dCheck *c, M2dSpIndex sp);

@@ -8,13 +8,16 @@ static void linked(M2dCheck *c, uint64_t pfn)
 
 	for (M2dSpIndex sp = 1; sp < max; sp++) {
 		const M2dSp *s = m2d_sp(c->vm, sp);
+		const uint64_t *words;
 
 		if (s->pfn == 0 || s->pfn == pfn || s->on_list == 2 || s->nonzero == 0)
 			continue;
+		words = m2d_sp_words(c, s);
 		for (unsigned i = 0; i < 512; i++) {
-			uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, i));
+			uint64_t spte = words[i];
 
-			if (!m2d_spte_is_present(&c->vm->fmt, spte) ||
+			if (spte == c->vm->fmt.nonpresent ||
+			    !m2d_spte_is_present(&c->vm->fmt, spte) ||
 			    m2d_spte_is_last(spte, m2d_role_level(s->role)) ||
 			    m2d_spte_pfn(&c->vm->fmt, spte) != pfn)
 				continue;

@@ -55,13 +55,14 @@ static void one_entry(M2dDiff *d, M2dSpIndex sp, unsigned index, uint64_t spte)
 static void page(M2dDiff *d, M2dSpIndex sp)
 {
 	const M2dVm *vm = d->check->vm;
+	const uint64_t *words = m2d_sp_words(d->check, m2d_sp(vm, sp));
 	unsigned level = m2d_role_level(m2d_sp(vm, sp)->role);
 
 	for (unsigned i = 0; i < 512; i++) {
-		uint64_t spte = m2d_spte_read(vm, m2d_sptep(sp, i));
+		uint64_t spte = words[i];
 		M2dSpIndex child;
 
-		if (!m2d_spte_is_present(&vm->fmt, spte))
+		if (spte == vm->fmt.nonpresent || !m2d_spte_is_present(&vm->fmt, spte))
 			continue;
 		if (!m2d_sp(vm, sp)->unsync)
 			one_entry(d, sp, i, spte);

@@ -162,13 +162,16 @@ void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, M2dLeaf
 
 	for (M2dSpIndex sp = 1; sp < max; sp++) {
 		const M2dSp *s = m2d_sp(c->vm, sp);
+		const uint64_t *words;
 
 		if (s->pfn == 0 || s->on_list == 2 || s->nonzero == 0 || m2d_role_as(s->role) != as)
 			continue;
+		words = m2d_sp_words(c, s);
 		for (unsigned i = 0; i < 512; i++) {
-			uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, i)), g, k;
+			uint64_t spte = words[i], g, k;
 
-			if (!m2d_spte_is_present(&c->vm->fmt, spte) ||
+			if (spte == c->vm->fmt.nonpresent ||
+			    !m2d_spte_is_present(&c->vm->fmt, spte) ||
 			    !m2d_spte_is_last(spte, m2d_role_level(s->role)))
 				continue;
 			m2d_leaf_gfns(c, sp, i, &g, &k);
@@ -206,6 +209,7 @@ bool m2d_shadowed(const M2dCheck *c, unsigned as, uint64_t gfn, M2dSpIndex *by)
 
 bool m2d_reaches(const M2dCheck *c, M2dSpIndex from, M2dSpIndex to)
 {
+	const uint64_t *words;
 	const M2dSp *s;
 
 	if (from == to)
@@ -213,13 +217,15 @@ bool m2d_reaches(const M2dCheck *c, M2dSpIndex from, M2dSpIndex to)
 	if (from == 0)
 		return false;
 	s = m2d_sp(c->vm, from);
-	if (s->pfn == 0 || m2d_role_level(s->role) <= m2d_role_level(m2d_sp(c->vm, to)->role))
+	if (s->pfn == 0 || s->nonzero == 0 ||
+	    m2d_role_level(s->role) <= m2d_role_level(m2d_sp(c->vm, to)->role))
 		return false;
+	words = m2d_sp_words(c, s);
 	for (unsigned i = 0; i < 512; i++) {
-		uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(from, i));
+		uint64_t spte = words[i];
 		M2dSpIndex child;
 
-		if (!m2d_spte_is_present(&c->vm->fmt, spte) ||
+		if (spte == c->vm->fmt.nonpresent || !m2d_spte_is_present(&c->vm->fmt, spte) ||
 		    m2d_spte_is_last(spte, m2d_role_level(s->role)))
 			continue;
 		child = m2d_shadow_sp_of_frame(c->vm, m2d_spte_pfn(&c->vm->fmt, spte));
