@@ -10,6 +10,7 @@ void m2d_inv_mmio_stale(M2dCheck *c, const M2dEvent *e)
 	uint8_t me = (uint8_t)(1u << (e->vcpu & 7));
 	const M2dMemslot *slot;
 	bool writable = false;
+	unsigned as;
 	uint64_t pfn;
 
 	if (e->type == M2D_E_SLOT_CHANGED) {
@@ -22,12 +23,13 @@ void m2d_inv_mmio_stale(M2dCheck *c, const M2dEvent *e)
 		return;
 	}
 	m2d_premise(c, M2D_INV_MMIO_STALE);
-	slot = m2d_gfn_to_slot(c->vm, 0, e->a[2] >> M2D_PAGE_SHIFT);
+	as = c->vm->vcpu[e->vcpu]->smm;
+	slot = m2d_gfn_to_slot(c->vm, as, e->a[2] >> M2D_PAGE_SHIFT);
 	if (!m2d_slot_visible(slot) || (c->s->slots_changed & me))
 		return;
 	/* A write that slot or host do not let through goes to userspace. */
 	if (e->a[0] == 2 &&
-	    (!m2d_peek_gfn(c->vm, 0, e->a[2] >> M2D_PAGE_SHIFT, &pfn, &writable) || !writable))
+	    (!m2d_peek_gfn(c->vm, as, e->a[2] >> M2D_PAGE_SHIFT, &pfn, &writable) || !writable))
 		return;
 	m2d_find(c, M2D_INV_MMIO_STALE,
 		 &(M2dAbout){.vcpu = e->vcpu,

@@ -193,21 +193,22 @@ static bool emulate_access(M2dVm *vm, m2d_emulate_frame *f)
 {
 	M2dOpOutcome *o = &m2d_kvm(vm)->outcome[vm->rt->current];
 	bool dirty = M2D_OWES(vm, DIRTY_ON_EMULATE) && (!f->cmpxchg || vm->cfg.knobs.cmpxchg_dirty);
+	unsigned as = vm->vcpu[f->vcpu]->smm;
 	M2dHpa hpa;
 	uint64_t old;
 
-	if (!m2d_vm_read_guest(vm, M2D_GPA(f->gpa), f->size, &old))
+	if (!m2d_as_read_guest(vm, as, M2D_GPA(f->gpa), f->size, &old))
 		return false;
 	o->value = old;
 	if (f->kind == M2D_ACC_WRITE) {
 		if (f->cmpxchg && old != f->expect)
 			return true;
-		if (!m2d_vm_write_guest(vm, M2D_GPA(f->gpa), f->size, f->value, dirty))
+		if (!m2d_as_write_guest(vm, as, M2D_GPA(f->gpa), f->size, f->value, dirty))
 			return false;
 		o->value = f->value;
 		m2d_emit(vm->ev, EMULATED_WRITE, f->gpa, f->value, f->size);
 	}
-	if (m2d_vm_gpa_to_hpa(vm, M2D_GPA(f->gpa), false, &hpa)) {
+	if (m2d_as_gpa_to_hpa(vm, as, M2D_GPA(f->gpa), false, &hpa)) {
 		o->hpa = hpa.v;
 		o->has_hpa = true;
 	}

@@ -167,6 +167,11 @@ M2D_ROUTINE(m2d_vcpu_op)
 		m2d_vcpu_leave_guest(vm, f->vcpu, M2D_EXIT_USERSPACE, 0, 0);
 		m2d_emit(vm->ev, KVM_USERSPACE_EXIT, 0);
 		M2D_POINT(rt, f, EXITED);
+	} else if (f->op.kind == M2D_OP_SMM) {
+		/* kvm_smm_changed() */
+		m2d_vcpu_leave_guest(vm, f->vcpu, M2D_EXIT_OTHER, 0, 0);
+		VM_PUT(vm, v->smm, a[0] == 0);
+		M2D_CALL(rt, f, m2d_mmu_reset_context, .vcpu = f->vcpu);
 	} else if (f->op.kind == M2D_OP_PREEMPT) {
 		m2d_vcpu_sched_out(vm, f->vcpu, true);
 		M2D_POINT(rt, f, PREEMPTED);

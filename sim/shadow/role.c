@@ -65,6 +65,7 @@ void m2d_mmu_init_context(M2dVm *vm, M2dKvmVcpu *v)
 		root = (cpu & ~(uint32_t)M2D_ROLE_LEVEL) | MAX(m2d_role_level(cpu), 3u) |
 		       M2D_ROLE_EFER_NX;
 	}
+	root |= (uint32_t)v->smm << M2D_ROLE_SMM_SHIFT;
 	m2d_guest_format(&fmt, &v->regs, vm->machine->vendor, vm->cfg.guest_maxphyaddr,
 			 M2D_FEAT_ALL);
 	VM_PUT(vm, v->mmu.cpu_role, cpu);

@@ -38,9 +38,17 @@ M2dGuestWalk *m2d_mmu_last_fault(const M2dVm *vm, unsigned vcpu)
 	return &m2d_shadow(vm)->walk[vcpu];
 }
 
+/* The generation that the cache goes by. */
+static uint64_t cache_generation(const M2dVm *vm, const M2dKvmVcpu *v)
+{
+	unsigned as = vm->cfg.knobs.mmio_cache_per_space ? m2d_role_as(v->mmu.root_role) : 0;
+
+	return vm->slots->generation[as];
+}
+
 void m2d_cache_mmio(M2dVm *vm, M2dKvmVcpu *v, uint64_t gva, uint64_t gfn, unsigned access)
 {
-	uint64_t generation = vm->slots->generation[m2d_role_as(v->mmu.root_role)];
+	uint64_t generation = cache_generation(vm, v);
 
 	/* What was found while memslots change may be true of neither the old nor the new. */
 	if (generation & M2D_GEN_UPDATE_IN_PROGRESS)
@@ -67,13 +75,9 @@ void m2d_clear_mmio_cache(M2dVm *vm, M2dKvmVcpu *v, uint64_t gva)
  * cached under. */
 bool m2d_mmio_cached(const M2dVm *vm, const M2dKvmVcpu *v, uint64_t addr, bool direct)
 {
-	unsigned as = m2d_role_as(v->mmu.root_role);
-
-	if (!vm->cfg.knobs.mmio_cache_per_space)
-		as = 0;
 	if (v->mmio_gen == 0)
 		return false;
-	if (M2D_OWES(vm, MMIO_GENERATION) && v->mmio_gen != vm->slots->generation[as] + 1)
+	if (M2D_OWES(vm, MMIO_GENERATION) && v->mmio_gen != cache_generation(vm, v) + 1)
 		return false;
 	return direct ? v->mmio_gfn == addr >> 12
 		      : v->mmio_gva != 0 && v->mmio_gva == (addr & ~UINT64_C(0xfff));

@@ -38,7 +38,8 @@ static unsigned gpte_size(const M2dMmuCtx *mmu)
 
 bool m2d_read_gpte(M2dVm *vm, const M2dMmuCtx *mmu, uint64_t gpa, uint64_t *gpte)
 {
-	return m2d_vm_read_guest(vm, (M2dGpa){gpa}, gpte_size(mmu), gpte);
+	return m2d_as_read_guest(vm, m2d_role_as(mmu->root_role), (M2dGpa){gpa}, gpte_size(mmu),
+				 gpte);
 }
 
 bool m2d_prefetch_invalid_gpte(const M2dMmuCtx *mmu, uint64_t gpte)
@@ -181,10 +182,11 @@ static bool update_accessed_dirty(M2dVm *vm, const M2dKvmVcpu *v, unsigned leaf,
 			new |= M2D_PTE_D;
 		if (new == old || !M2D_OWES(vm, GUEST_AD))
 			continue;
-		if (!m2d_vm_read_guest(vm, gpa, size, &now) || now != old)
+		if (!m2d_as_read_guest(vm, v->smm, gpa, size, &now) || now != old)
 			return false;
 		/* A read-only table keeps its bits as they are. */
-		if (!m2d_vm_write_guest(vm, gpa, size, new, M2D_OWES(vm, DIRTY_ON_GUEST_AD)))
+		if (!m2d_as_write_guest(vm, v->smm, gpa, size, new,
+					M2D_OWES(vm, DIRTY_ON_GUEST_AD)))
 			continue;
 		m2d_emit(vm->ev, EMULATED_WRITE, gpa.v, new, size);
 		VM_PUT(vm, w->pte[level - 1], new);

@@ -273,11 +273,12 @@ void m2d_slot_changed(M2dVm *vm, const M2dMemslot *slot)
 
 /* --- guest memory ----------------------------------------------------------------------------- */
 
-static bool guest_page(M2dVm *vm, M2dGpa gpa, bool write, M2dMemslot **slot, M2dHpa *hpa)
+static bool guest_page(M2dVm *vm, unsigned as, M2dGpa gpa, bool write, M2dMemslot **slot,
+		       M2dHpa *hpa)
 {
 	uint64_t gfn = gpa.v >> M2D_PAGE_SHIFT, pfn;
 
-	*slot = m2d_gfn_to_slot(vm, 0, gfn);
+	*slot = m2d_gfn_to_slot(vm, as, gfn);
 	if (!m2d_slot_visible(*slot) || (write && ((*slot)->flags & M2D_SLOT_READONLY)))
 		return false;
 	if (!m2d_hostmm_get(vm, m2d_slot_hva(*slot, gfn), write, &pfn, NULL))
@@ -286,34 +287,35 @@ static bool guest_page(M2dVm *vm, M2dGpa gpa, bool write, M2dMemslot **slot, M2d
 	return true;
 }
 
-bool m2d_vm_gpa_to_hpa(M2dVm *vm, M2dGpa gpa, bool write, M2dHpa *hpa)
+bool m2d_as_gpa_to_hpa(M2dVm *vm, unsigned as, M2dGpa gpa, bool write, M2dHpa *hpa)
 {
 	M2dMemslot *slot;
 
-	return guest_page(vm, gpa, write, &slot, hpa);
+	return guest_page(vm, as, gpa, write, &slot, hpa);
 }
 
-bool m2d_vm_read_guest(M2dVm *vm, M2dGpa gpa, unsigned size, uint64_t *value)
+bool m2d_as_read_guest(M2dVm *vm, unsigned as, M2dGpa gpa, unsigned size, uint64_t *value)
 {
 	M2dMemslot *slot;
 	M2dHpa hpa;
 	uint64_t word;
 
 	g_assert(size != 0 && size <= 8 && gpa.v % size == 0);
-	if (!guest_page(vm, gpa, false, &slot, &hpa))
+	if (!guest_page(vm, as, gpa, false, &slot, &hpa))
 		return false;
 	word = m2d_space_read64(vm->space, (M2dHpa){hpa.v & ~UINT64_C(7)}) >> 8 * (hpa.v & 7);
 	*value = size == 8 ? word : word & M2D_BITS(8 * size - 1, 0);
 	return true;
 }
 
-bool m2d_vm_write_guest(M2dVm *vm, M2dGpa gpa, unsigned size, uint64_t value, bool dirty)
+bool m2d_as_write_guest(M2dVm *vm, unsigned as, M2dGpa gpa, unsigned size, uint64_t value,
+			bool dirty)
 {
 	M2dMemslot *slot;
 	M2dHpa hpa;
 
 	g_assert(size != 0 && size <= 8 && gpa.v % size == 0);
-	if (!guest_page(vm, gpa, true, &slot, &hpa))
+	if (!guest_page(vm, as, gpa, true, &slot, &hpa))
 		return false;
 	if (size == 8)
 		m2d_space_write64(vm->space, hpa, value);
@@ -322,4 +324,19 @@ bool m2d_vm_write_guest(M2dVm *vm, M2dGpa gpa, unsigned size, uint64_t value, bo
 	if (dirty)
 		m2d_slot_mark_dirty(vm, slot, gpa.v >> M2D_PAGE_SHIFT);
 	return true;
+}
+
+bool m2d_vm_gpa_to_hpa(M2dVm *vm, M2dGpa gpa, bool write, M2dHpa *hpa)
+{
+	return m2d_as_gpa_to_hpa(vm, 0, gpa, write, hpa);
+}
+
+bool m2d_vm_read_guest(M2dVm *vm, M2dGpa gpa, unsigned size, uint64_t *value)
+{
+	return m2d_as_read_guest(vm, 0, gpa, size, value);
+}
+
+bool m2d_vm_write_guest(M2dVm *vm, M2dGpa gpa, unsigned size, uint64_t value, bool dirty)
+{
+	return m2d_as_write_guest(vm, 0, gpa, size, value, dirty);
 }

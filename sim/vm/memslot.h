@@ -123,3 +123,8 @@ bool m2d_vm_gpa_to_hpa(M2dVm *vm, M2dGpa gpa, bool write, M2dHpa *hpa);
  * or read-only. Writing marks the page dirty in its slot if @dirty. */
 bool m2d_vm_read_guest(M2dVm *vm, M2dGpa gpa, unsigned size, uint64_t *value);
 bool m2d_vm_write_guest(M2dVm *vm, M2dGpa gpa, unsigned size, uint64_t value, bool dirty);
+/* The same in address space @as; the functions above are for address space 0. */
+bool m2d_as_gpa_to_hpa(M2dVm *vm, unsigned as, M2dGpa gpa, bool write, M2dHpa *hpa);
+bool m2d_as_read_guest(M2dVm *vm, unsigned as, M2dGpa gpa, unsigned size, uint64_t *value);
+bool m2d_as_write_guest(M2dVm *vm, unsigned as, M2dGpa gpa, unsigned size, uint64_t value,
+			bool dirty);

@@ -151,7 +151,8 @@ typedef struct {
 	uint8_t vmcb_pcpu;    /* pCPU + 1 of the last VMRUN; 0: none */
 	uint8_t pv_flush_due; /* the guest relies on its flush from the next entry on */
 	uint8_t bad_state;    /* VM entry fails its checks of the guest's state */
-	uint8_t pad[5];
+	uint8_t smm;          /* in system-management mode: the memslots of address space 1 */
+	uint8_t pad[4];
 	uint64_t steal_gpa; /* of struct kvm_steal_time; 0: not enabled */
 	uint64_t steal_hva; /* cached page of it + 1; 0: none */
 	M2dRegs regs;       /* the guest's own */
