@@ -217,6 +217,13 @@ static uint64_t cause_cycles(const M2dScnRun *run, unsigned cause)
 	return run->stats.cycles[cause];
 }
 
+/* What has no row of its own. */
+static uint64_t other_software(const M2dScnRun *run, unsigned unused)
+{
+	return run->stats.cycles[M2D_CAUSE_KVM_OTHER] + run->stats.cycles[M2D_CAUSE_NESTED_FAULT] +
+	       run->stats.cycles[M2D_CAUSE_PAGE_FAULT];
+}
+
 static uint64_t event_count(const M2dScnRun *run, unsigned event)
 {
 	return run->event_count[event];
@@ -242,11 +249,13 @@ static const CostRow cost_rows[] = {
 	{"  hardware walks", class_cycles, M2D_CLASS_WALK},
 	{"  hypervisor software", class_cycles, M2D_CLASS_SOFTWARE},
 	{"    exits and entries", cause_cycles, M2D_CAUSE_EXIT_ENTRY},
-	{"    page faults", cause_cycles, M2D_CAUSE_KVM_FAULT},
+	{"    flush instructions", cause_cycles, M2D_CAUSE_FLUSH},
+	{"    fault handling", cause_cycles, M2D_CAUSE_KVM_FAULT},
 	{"    emulation", cause_cycles, M2D_CAUSE_KVM_EMULATE},
 	{"    synchronising", cause_cycles, M2D_CAUSE_KVM_SYNC},
 	{"    zapping", cause_cycles, M2D_CAUSE_KVM_ZAP},
 	{"    loading roots", cause_cycles, M2D_CAUSE_KVM_ROOT},
+	{"    other", other_software, 0},
 	{"  cross-CPU", class_cycles, M2D_CLASS_CROSS},
 	{"exits", event_count, M2D_E_KVM_EXIT},
 	{"page faults", event_count, M2D_E_KVM_PAGE_FAULT},

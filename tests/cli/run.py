@@ -155,6 +155,11 @@ class Explanations(Case):
             self.assertEqual(rows["cycles"][i],
                              rows["hardware walks"][i] + rows["hypervisor software"][i] +
                              rows["cross-CPU"][i])
+            self.assertEqual(rows["hypervisor software"][i],
+                             sum(rows[name][i] for name in (
+                                 "exits and entries", "flush instructions", "fault handling",
+                                 "emulation", "synchronising", "zapping", "loading roots",
+                                 "other")))
         # To unload roots costs a load of the root; to sync them does not.
         at = {name: i for i, name in enumerate(variants)}
         self.assertGreater(rows["loading roots"][at["after"]],
