@@ -162,8 +162,7 @@ static bool explore(Explored *e, GError **error)
 	e->all = m2d_explore(m2d_ex_world_model(e->world), &x);
 	if (o.engine == NULL && e->all->schedule != NULL) {
 		/* The report wants the shortest; what was found bounds the search. */
-		g_autoptr(M2dExWorld) again =
-			m2d_ex_world_new(e->s, e->variant, &options, error);
+		g_autoptr(M2dExWorld) again = m2d_ex_world_new(e->s, e->variant, &options, error);
 
 		x.engine = M2D_EX_SHORTEST;
 		x.preemptions = (int)e->all->preemptions;

@@ -44,8 +44,9 @@ typedef struct {
 	uint8_t new_tag;                      /* vCPUs that got a tag since they last entered */
 	uint8_t pv_flag;                      /* vCPUs whose flush flag is not serviced */
 	uint8_t slots_changed; /* vCPUs that have not exited since memslots changed */
-	uint8_t last_pcpu[M2D_MAX_KVM_VCPUS]; /* + 1 */
-	uint8_t last_vcpu[M2D_MAX_KVM_VCPUS]; /* + 1, that entered on each pCPU */
+	uint8_t last_pcpu[M2D_MAX_KVM_VCPUS];  /* + 1 */
+	uint8_t path_wrong[M2D_MAX_KVM_VCPUS]; /* levels that differed when the fault began */
+	uint8_t last_vcpu[M2D_MAX_KVM_VCPUS];  /* + 1, that entered on each pCPU */
 	uint8_t stored; /* vCPUs for which KVM has stored and not told its tables yet */
 	uint8_t pad[2];
 } M2dCheckState;
@@ -193,6 +194,7 @@ void m2d_inv_writable_shadowed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_bookkeeping(M2dCheck *c);
 void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_invalid_page(M2dCheck *c, M2dSpIndex sp, const M2dEvent *e);
+void m2d_inv_role_mismatch_begin(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_missed_request(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_deferred_flush(M2dCheck *c, const M2dEvent *e);

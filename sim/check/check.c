@@ -331,6 +331,9 @@ static void hear(M2dCheck *c, const M2dEvent *e)
 	case M2D_E_GFN_PROTECTED:
 		m2d_inv_writable_shadowed(c, e);
 		break;
+	case M2D_E_KVM_PAGE_FAULT:
+		m2d_inv_role_mismatch_begin(c, e);
+		break;
 	case M2D_E_KVM_PAGE_FAULT_DONE:
 		m2d_inv_role_mismatch(c, e);
 		store_told(c, e);

@@ -110,11 +110,15 @@ char *m2d_event_format(const M2dEvent *e, char *buf, unsigned size)
 
 	at = (unsigned)snprintf(buf, size, "%s", info[e->type].name);
 	for (int i = 0; next_field(&p, &field, &len, &format) && at < size; i++) {
-		const char *f = format == 'x'   ? " %.*s=0x%" PRIx64
-				: format == 's' ? " %.*s=%" PRId64
-						: " %.*s=%" PRIu64;
-
-		at += (unsigned)snprintf(buf + at, size - at, f, (int)len, field, e->a[i]);
+		at += (unsigned)snprintf(buf + at, size - at, " %.*s=", (int)len, field);
+		if (at >= size)
+			break;
+		if (format == 'x')
+			at += (unsigned)snprintf(buf + at, size - at, "0x%" PRIx64, e->a[i]);
+		else if (format == 's')
+			at += (unsigned)snprintf(buf + at, size - at, "%" PRId64, e->a[i]);
+		else
+			at += (unsigned)snprintf(buf + at, size - at, "%" PRIu64, e->a[i]);
 	}
 	return buf;
 }

@@ -58,15 +58,15 @@ static bool grow(M2dExTable *t)
 	t->value = g_new0(uint16_t, t->capacity);
 	t->key2 = old.key2 != NULL ? g_new0(uint64_t, t->capacity) : NULL;
 	for (uint64_t i = 0; i < old.capacity; i++) {
-		uint64_t s;
+		uint64_t key2 = old.key2 != NULL ? old.key2[i] : 0, s;
 
 		if (old.key[i] == 0)
 			continue;
-		s = m2d_ex_table_find(t, old.key[i], old.key2 != NULL ? old.key2[i] : 0);
+		s = m2d_ex_table_find(t, old.key[i], key2);
 		t->key[s] = old.key[i];
 		t->value[s] = old.value[i];
 		if (t->key2 != NULL)
-			t->key2[s] = old.key2[i];
+			t->key2[s] = key2;
 	}
 	g_free(old.key);
 	g_free(old.key2);
