@@ -35,6 +35,8 @@ typedef struct {
 	uint64_t cr3[M2D_MAX_KVM_VCPUS]; /* that the MOV under way loads */
 	uint64_t chunk[M2D_CHECK_CHUNKS];
 	uint32_t bucket[M2D_CHECK_BUCKETS];
+	/* Writable leafs, by a hash of the page that they map. */
+	uint16_t writable[4096];
 	uint32_t n_due;                       /* SPTEs with DUE */
 	uint32_t n_emulated;                  /* SPTEs with EMULATED */
 	uint32_t bad_root[M2D_MAX_KVM_VCPUS]; /* obsolete root that was reported */
@@ -51,6 +53,13 @@ typedef struct {
 	uint8_t pad[2];
 } M2dCheckState;
 
+/* Pages below the root of a vCPU, while neither that nor links change. */
+typedef struct {
+	uint64_t links; /* M2dCheck.links then + 1; 0: not known */
+	uint64_t *pages;
+	M2dSpIndex max, root[4];
+} M2dReach;
+
 struct _M2dCheck {
 	M2dVm *vm;
 	M2dItems *items;
@@ -62,9 +71,11 @@ struct _M2dCheck {
 	GHashTable *changes, *births;
 	M2dMoment flush[M2D_MAX_KVM_VCPUS];
 	uint64_t premises[M2D_N_INVARIANTS];
-	uint16_t *maps;   /* by pfn - first_pfn, in the arena: leaf SPTEs of live pages */
-	uint8_t *wrote;   /* the same: the guest wrote to the frame since it has it */
-	unsigned ops;     /* ended since the last audit */
+	uint16_t *maps; /* by pfn - first_pfn, in the arena: leaf SPTEs of live pages */
+	uint8_t *wrote; /* the same: the guest wrote to the frame since it has it */
+	unsigned ops;   /* ended since the last audit */
+	uint64_t links; /* changes of SPTEs that link a page */
+	M2dReach reach[M2D_MAX_KVM_VCPUS];
 	M2dSptep setting; /* leaf that is being set: KVM has not noted its gfn yet */
 	uint64_t setting_gfn;
 	const M2dEvent *event; /* under way */
@@ -157,8 +168,9 @@ bool m2d_reaches(const M2dCheck *c, M2dSpIndex from, M2dSpIndex to);
  * only 0. m2d_root_for: the one that translates @gva. */
 M2dSpIndex m2d_root_page(const M2dCheck *c, unsigned vcpu, unsigned i);
 M2dSpIndex m2d_root_for(const M2dCheck *c, unsigned vcpu, uint64_t gva);
-/* m2d_vcpu_reaches: the same from the root of @vcpu that hardware has. */
-bool m2d_vcpu_reaches(const M2dCheck *c, unsigned vcpu, M2dSpIndex to);
+/* m2d_vcpu_reach: a bit for each page that can be walked to so from the root of @vcpu that hardware
+ * has; valid until the next call. */
+const uint64_t *m2d_vcpu_reach(M2dCheck *c, unsigned vcpu);
 /* m2d_spte_at: page and index of the SPTE at @hpa; 0: it is none. */
 M2dSpIndex m2d_spte_at(const M2dCheck *c, uint64_t hpa, unsigned *index);
 /* m2d_entry_gfn: what the entry shadows, as KVM has it or is about to. */
@@ -166,9 +178,12 @@ uint64_t m2d_entry_gfn(const M2dCheck *c, M2dSpIndex sp, unsigned index);
 /* m2d_leaf_gfns: the gfns of the leaf SPTE. */
 void m2d_leaf_gfns(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *first, uint64_t *n);
 /* m2d_each_leaf: call @fn for the present leafs of live pages that map gfns of [first, first + n)
- * in address space @as. */
+ * in address space @as and have all of @bits set. */
 typedef void (*M2dLeafFn)(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, void *data);
-void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, M2dLeafFn fn, void *data);
+void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, uint64_t bits,
+		   M2dLeafFn fn, void *data);
+/* m2d_maybe_writable: there may be a writable leaf for frame @pfn; false: there is none. */
+bool m2d_maybe_writable(const M2dCheck *c, uint64_t pfn);
 /* m2d_shadowed: a page in sync, other than @but, shadows a table in @gfn, or it is tracked. */
 bool m2d_shadowed(const M2dCheck *c, unsigned as, uint64_t gfn, M2dSpIndex *by);
 

@@ -121,12 +121,33 @@ static void on_born(M2dItemId id, void *data)
 
 /* --- SPTEs ------------------------------------------------------------------------------------ */
 
+static uint16_t *writable_count(const M2dCheck *c, uint64_t pfn, unsigned level)
+{
+	uint64_t page = pfn >> (9 * (level - 1));
+
+	return &c->s->writable[(page * 4 + level) * UINT64_C(0x9e3779b97f4a7c15) >> 52];
+}
+
+bool m2d_maybe_writable(const M2dCheck *c, uint64_t pfn)
+{
+	for (unsigned level = 1; level <= 3; level++)
+		if (*writable_count(c, pfn, level) != 0)
+			return true;
+	return false;
+}
+
+/* @by more leafs are like @spte. */
 static void count_map(M2dCheck *c, uint64_t spte, unsigned level, int by)
 {
+	uint16_t *writable;
 	uint64_t i, n = UINT64_C(1) << (9 * (level - 1));
 
 	if (!m2d_spte_is_present(&c->vm->fmt, spte) || !m2d_spte_is_last(spte, level))
 		return;
+	if (m2d_spte_is_writable(spte)) {
+		writable = writable_count(c, m2d_spte_pfn(&c->vm->fmt, spte), level);
+		CHECK_PUT(c, *writable, *writable + by);
+	}
 	i = m2d_spte_pfn(&c->vm->fmt, spte) - c->vm->cfg.first_pfn;
 	for (uint64_t k = i; k < i + n; k++)
 		if (k < c->vm->cfg.n_pfns)
@@ -178,6 +199,8 @@ static void spte_changed(M2dCheck *c, const M2dEvent *e)
 	if (sp == 0)
 		return;
 	m2d_vt_born(c, sp, index, e);
+	if (!m2d_spte_is_last(e->a[2], level) || !m2d_spte_is_last(e->a[3], level))
+		c->links++;
 	count_map(c, e->a[2], level, -1);
 	count_map(c, e->a[3], level, 1);
 	count_taken(c, e->a[2], e->a[3], level);
@@ -420,6 +443,7 @@ M2dCheck *m2d_check_new(M2dVm *vm, const M2dCheckOptions *options)
 	c->wrote = m2d_arena_alloc(vm->arena, vm->cfg.n_pfns + 8, 64);
 	c->items = m2d_items_new(vm->arena, vm->ev);
 	m2d_items_host_tables(c->items, !vm->cfg.tdp);
+	m2d_items_guests_only(c->items);
 	m2d_items_on_born(c->items, on_born, c);
 	for (unsigned i = 0; i < vm->n_pcpus; i++)
 		m2d_items_watch(c->items, vm->pcpu[i]);
@@ -439,6 +463,8 @@ void m2d_check_free(M2dCheck *c)
 	g_array_unref(c->findings);
 	g_hash_table_unref(c->changes);
 	g_hash_table_unref(c->births);
+	for (unsigned i = 0; i < M2D_MAX_KVM_VCPUS; i++)
+		g_free(c->reach[i].pages);
 	g_free(c);
 }
 

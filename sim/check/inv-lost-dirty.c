@@ -83,7 +83,7 @@ static void log_done(M2dCheck *c, const M2dEvent *e)
 	CHECK_PUT(c, c->s->logging[as], c->s->logging[as] | bit);
 	m2d_premise(c, M2D_INV_LOST_DIRTY);
 	if (slot->npages != 0 && (slot->flags & M2D_SLOT_LOG_DIRTY))
-		m2d_each_leaf(c, as, e->a[1], e->a[2], still_writable, (void *)e);
+		m2d_each_leaf(c, as, e->a[1], e->a[2], 0, still_writable, (void *)e);
 	m2d_promise_gfns(c, e->a[1], e->a[2], M2D_STALE_WRITE | M2D_STALE_DIRTY, true);
 	m2d_judge(c, M2D_NO_ACTOR);
 }

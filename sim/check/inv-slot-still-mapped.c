@@ -33,7 +33,7 @@ void m2d_inv_slot_still_mapped(M2dCheck *c, const M2dEvent *e)
 	bool found = false;
 
 	m2d_premise(c, M2D_INV_SLOT_STILL_MAPPED);
-	m2d_each_leaf(c, (unsigned)(e->a[0] >> 16), e->a[1], e->a[2], mapped, &found);
+	m2d_each_leaf(c, (unsigned)(e->a[0] >> 16), e->a[1], e->a[2], 0, mapped, &found);
 	m2d_promise_gfns(c, e->a[1], e->a[2], M2D_STALE_GONE, false);
 	m2d_judge(c, M2D_NO_ACTOR);
 }

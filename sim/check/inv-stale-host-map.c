@@ -41,7 +41,7 @@ static void still_mapped(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t sp
 void m2d_inv_stale_host_map(M2dCheck *c, const M2dEvent *e)
 {
 	m2d_premise(c, M2D_INV_STALE_HOST_MAP);
-	m2d_each_leaf(c, (unsigned)e->a[2], e->a[0], e->a[1] - e->a[0], still_mapped, NULL);
+	m2d_each_leaf(c, (unsigned)e->a[2], e->a[0], e->a[1] - e->a[0], 0, still_mapped, NULL);
 	m2d_promise_gfns(c, e->a[0], e->a[1] - e->a[0], M2D_STALE_GONE | M2D_STALE_RIGHT, false);
 	m2d_judge(c, M2D_NO_ACTOR);
 }

@@ -52,7 +52,7 @@ static void leaf(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, void
 /* Protection of a gfn has been promised, or a page has become synchronous. */
 void m2d_inv_writable_shadowed(M2dCheck *c, const M2dEvent *e)
 {
-	uint64_t gfn = e->type == M2D_E_GFN_PROTECTED ? e->a[0] : e->a[1];
+	uint64_t gfn = e->type == M2D_E_GFN_PROTECTED ? e->a[0] : e->a[1], pfn;
 
 	if (e->type == M2D_E_KVM_MMU_SYNC_PAGE) {
 		const M2dSp *sp = m2d_sp(c->vm, (M2dSpIndex)e->a[0]);
@@ -62,7 +62,8 @@ void m2d_inv_writable_shadowed(M2dCheck *c, const M2dEvent *e)
 			return;
 	}
 	m2d_premise(c, M2D_INV_WRITABLE_SHADOWED);
-	m2d_each_leaf(c, 0, gfn, 1, leaf, (void *)e);
+	if (m2d_peek_gfn(c->vm, 0, gfn, &pfn, NULL) && m2d_maybe_writable(c, pfn))
+		m2d_each_leaf(c, 0, gfn, 1, M2D_SPTE_W, leaf, (void *)e);
 	m2d_promise_gfns(c, gfn, 1, M2D_STALE_WRITE | M2D_STALE_GONE, true);
 	m2d_judge(c, M2D_NO_ACTOR);
 }

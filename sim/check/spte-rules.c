@@ -2,6 +2,8 @@
 /* What an SPTE may be, given the guest's entry and the host's memory now. */
 #include "sim/check/check-private.h"
 
+#include <string.h>
+
 bool m2d_peek_gfn(const M2dVm *vm, unsigned as, uint64_t gfn, uint64_t *pfn, bool *writable)
 {
 	const M2dMemslot *slot = m2d_gfn_to_slot(vm, as, gfn);
@@ -156,7 +158,8 @@ void m2d_leaf_gfns(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *f
 	*first = m2d_entry_gfn(c, sp, index) & ~(*n - 1);
 }
 
-void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, M2dLeafFn fn, void *data)
+void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, uint64_t bits,
+		   M2dLeafFn fn, void *data)
 {
 	M2dSpIndex max = m2d_shadow_max_sp(c->vm);
 
@@ -170,7 +173,7 @@ void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, M2dLeaf
 		for (unsigned i = 0; i < 512; i++) {
 			uint64_t spte = words[i], g, k;
 
-			if (spte == c->vm->fmt.nonpresent ||
+			if ((spte & bits) != bits || spte == c->vm->fmt.nonpresent ||
 			    !m2d_spte_is_present(&c->vm->fmt, spte) ||
 			    !m2d_spte_is_last(spte, m2d_role_level(s->role)))
 				continue;
@@ -251,13 +254,45 @@ M2dSpIndex m2d_root_for(const M2dCheck *c, unsigned vcpu, uint64_t gva)
 	return m2d_root_page(c, vcpu, pae ? gva >> 30 & 3 : 0);
 }
 
-bool m2d_vcpu_reaches(const M2dCheck *c, unsigned vcpu, M2dSpIndex to)
+static void reach_from(const M2dCheck *c, M2dSpIndex sp, uint64_t *pages)
 {
-	for (unsigned i = 0; i < 4; i++) {
-		M2dSpIndex root = m2d_root_page(c, vcpu, i);
+	const M2dSp *s = m2d_sp(c->vm, sp);
+	unsigned level = m2d_role_level(s->role);
+	const uint64_t *spte;
+	M2dSpIndex child;
 
-		if (root != 0 && m2d_reaches(c, root, to))
-			return true;
+	if (s->pfn == 0 || (pages[sp / 64] >> sp % 64 & 1))
+		return;
+	pages[sp / 64] |= UINT64_C(1) << sp % 64;
+	spte = level > 1 ? m2d_space_frame(c->vm->space, s->pfn) : NULL;
+	for (unsigned i = 0; i < 512 && spte != NULL; i++) {
+		if (spte[i] == c->vm->fmt.nonpresent || m2d_spte_is_last(spte[i], level) ||
+		    !m2d_spte_is_present(&c->vm->fmt, spte[i]))
+			continue;
+		child = m2d_shadow_sp_of_frame(c->vm, m2d_spte_pfn(&c->vm->fmt, spte[i]));
+		if (child != 0 && m2d_role_level(m2d_sp(c->vm, child)->role) < level)
+			reach_from(c, child, pages);
 	}
-	return false;
+}
+
+const uint64_t *m2d_vcpu_reach(M2dCheck *c, unsigned vcpu)
+{
+	M2dReach *r = &c->reach[vcpu];
+	M2dSpIndex root[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		root[i] = m2d_root_page(c, vcpu, i);
+	/* A rollback changes links without a word. */
+	if (r->links == c->links + 1 && r->max == m2d_shadow_max_sp(c->vm) &&
+	    c->vm->arena->journal == NULL && memcmp(r->root, root, sizeof(root)) == 0)
+		return r->pages;
+	g_free(r->pages);
+	r->links = c->links + 1;
+	r->max = m2d_shadow_max_sp(c->vm);
+	r->pages = g_new0(uint64_t, r->max / 64 + 1);
+	memcpy(r->root, root, sizeof(root));
+	for (unsigned i = 0; i < 4; i++)
+		if (root[i] != 0)
+			reach_from(c, root[i], r->pages);
+	return r->pages;
 }

@@ -59,6 +59,7 @@ typedef struct {
 	/* The walk under way. */
 	uint32_t start;  /* its first fetch in the log */
 	uint32_t cursor; /* first fetch not looked at */
+	bool off;        /* it is not looked at */
 	bool hosts;      /* first-dimension entries are the hypervisor's */
 	M2dHeld guest, nested;
 } M2dItemCpu;
@@ -68,6 +69,7 @@ struct _M2dItems {
 	const M2dEvents *events;
 	M2dItemsState *s;
 	bool host_tables;
+	bool guests_only;
 	unsigned n_cpus;
 	M2dItemCpu cpu[M2D_MAX_WATCHED];
 	M2dItemStory *story; /* by item */

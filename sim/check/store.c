@@ -38,11 +38,11 @@ uint32_t m2d_items_pool_take(M2dArena *arena, M2dItemPool *pool)
 
 void m2d_items_pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id)
 {
-	uint64_t *words = m2d_items_pool_at(arena, pool, id);
+	static const uint8_t none[MAX(sizeof(M2dItem), sizeof(M2dNode))];
+	void *object = m2d_items_pool_at(arena, pool, id);
 
-	for (uint32_t i = 0; i < pool->size / 8; i++)
-		m2d_set64(arena, &words[i], 0);
-	m2d_set32(arena, (uint32_t *)words, pool->free);
+	m2d_arena_write(arena, object, none, pool->size);
+	m2d_set32(arena, object, pool->free);
 	m2d_set32(arena, &pool->free, id);
 }
 
@@ -86,6 +86,11 @@ unsigned m2d_items_watch(M2dItems *items, M2dVcpu *vcpu)
 void m2d_items_host_tables(M2dItems *items, bool yes)
 {
 	items->host_tables = yes;
+}
+
+void m2d_items_guests_only(M2dItems *items)
+{
+	items->guests_only = true;
 }
 
 void m2d_items_on_born(M2dItems *items, void (*fn)(M2dItemId, void *), void *data)

@@ -71,6 +71,8 @@ void m2d_items_free(M2dItems *items);
 unsigned m2d_items_watch(M2dItems *items, M2dVcpu *vcpu);
 /* m2d_items_host_tables: the first dimension of guest code are tables of the hypervisor. */
 void m2d_items_host_tables(M2dItems *items, bool yes);
+/* m2d_items_guests_only: walks outside guests leave no items. */
+void m2d_items_guests_only(M2dItems *items);
 /* m2d_items_on_born: call @fn for each new item; the walk log is still that of its walk. */
 void m2d_items_on_born(M2dItems *items, void (*fn)(M2dItemId id, void *data), void *data);
 

@@ -6,6 +6,8 @@
  */
 #include "sim/check/check-private.h"
 
+#include <string.h>
+
 M2dVtPage *m2d_vt_page(const M2dCheck *c, M2dSpIndex sp, bool make)
 {
 	uint64_t *chunk = &c->s->chunk[sp / M2D_CHECK_CHUNK];
@@ -330,9 +332,42 @@ static void flush_entry(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, M2dVtPage *pa
 	if (!(page->flags[i] & M2D_VT_CHANGED) || (page->flags[i] & M2D_VT_EMULATED))
 		return;
 	m2d_premise(c, M2D_INV_UNSYNCED_SHADOW);
-	c->flush[vcpu] = m2d_event_moment(c);
+	if (c->flush[vcpu].time != c->event->time)
+		c->flush[vcpu] = m2d_event_moment(c);
 	CHECK_PUT(c, page->flushed[i], page->flushed[i] | 1u << vcpu);
 	check_entry(c, sp, i);
+}
+
+/* The first entry from @i on that has flags; 512: none. */
+static unsigned next_flagged(const M2dVtPage *page, unsigned i)
+{
+	uint64_t eight;
+
+	while (i < 512) {
+		memcpy(&eight, &page->flags[i & ~7u], sizeof(eight));
+		eight = GUINT64_FROM_LE(eight) >> 8 * (i & 7);
+		if (eight != 0)
+			return i + (unsigned)__builtin_ctzll(eight) / 8;
+		i = (i & ~7u) + 8;
+	}
+	return 512;
+}
+
+/* The first page from @sp on, below @end, that has changed entries. */
+static M2dSpIndex next_changed(const M2dCheck *c, M2dSpIndex sp, M2dSpIndex end)
+{
+	for (; sp < end; sp = (sp / M2D_CHECK_CHUNK + 1) * M2D_CHECK_CHUNK) {
+		uint64_t chunk = c->s->chunk[sp / M2D_CHECK_CHUNK];
+		const M2dVtPage *pages;
+
+		if (chunk == 0)
+			continue;
+		pages = m2d_arena_at(c->vm->arena, chunk);
+		for (unsigned i = sp % M2D_CHECK_CHUNK; i < M2D_CHECK_CHUNK; i++)
+			if (pages[i].changed != 0)
+				return MIN(sp - sp % M2D_CHECK_CHUNK + i, end);
+	}
+	return end;
 }
 
 static void flush_page(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, bool globals)
@@ -341,7 +376,7 @@ static void flush_page(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, bool globals)
 
 	if (page == NULL || page->changed == 0)
 		return;
-	for (unsigned i = 0; i < 512; i++)
+	for (unsigned i = next_flagged(page, 0); i < 512; i = next_flagged(page, i + 1))
 		if (globals || !(page->flags[i] & M2D_VT_GLOBAL))
 			flush_entry(c, vcpu, sp, page, i);
 }
@@ -376,7 +411,7 @@ void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva,
 			flush_path(c, vcpu, m2d_root_for(c, vcpu, gva), gva);
 		return;
 	}
-	for (M2dSpIndex sp = 1; sp < n; sp++) {
+	for (M2dSpIndex sp = next_changed(c, 1, n); sp < n; sp = next_changed(c, sp + 1, n)) {
 		if (m2d_sp(c->vm, sp)->pfn == 0)
 			continue;
 		/* With PCIDs a load of CR3 covers what the new root leads to; without, no other
@@ -412,21 +447,23 @@ void m2d_vt_emulated(M2dCheck *c, unsigned vcpu)
 
 void m2d_vt_judge(M2dCheck *c, unsigned vcpu)
 {
+	const uint64_t *reach;
 	M2dSpIndex n;
 
 	if (c->s->n_due == 0)
 		return;
 	n = m2d_shadow_max_sp(c->vm);
-	for (M2dSpIndex sp = 1; sp < n; sp++) {
+	reach = m2d_vcpu_reach(c, vcpu);
+	for (M2dSpIndex sp = next_changed(c, 1, n); sp < n; sp = next_changed(c, sp + 1, n)) {
 		M2dVtPage *page = m2d_vt_page(c, sp, false);
 
-		if (page == NULL || page->changed == 0 || m2d_sp(c->vm, sp)->pfn == 0)
+		if (m2d_sp(c->vm, sp)->pfn == 0 || !(reach[sp / 64] >> sp % 64 & 1))
 			continue;
-		for (unsigned i = 0; i < 512; i++) {
+		for (unsigned i = next_flagged(page, 0); i < 512; i = next_flagged(page, i + 1)) {
 			if (!(page->flags[i] & M2D_VT_DUE) || !(page->flushed[i] >> vcpu & 1))
 				continue;
 			check_entry(c, sp, i);
-			if ((page->flags[i] & M2D_VT_DUE) && m2d_vcpu_reaches(c, vcpu, sp))
+			if (page->flags[i] & M2D_VT_DUE)
 				report(c, vcpu, sp, i);
 		}
 	}

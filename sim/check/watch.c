@@ -100,6 +100,8 @@ static void on_use(void *data, unsigned array, uint32_t slot)
 {
 	M2dItemCpu *c = data;
 
+	if (c->off)
+		return;
 	drain(c);
 	nested_ends(c);
 	held_parent(c->items, is_npsc(array) ? &c->nested : &c->guest, c->slot[array][slot]);
@@ -119,6 +121,10 @@ static void on_fill(void *data, unsigned array, uint32_t slot)
 	M2dHeld *n = &c->nested;
 	M2dItemId id;
 
+	if (c->off) {
+		m2d_items_place(c, array, slot, 0);
+		return;
+	}
 	drain(c);
 	if (is_npsc(array)) {
 		unsigned level = m2d_tag_class(tag) + 2, k = 0, left;
