@@ -95,7 +95,14 @@ static void trace_free(Trace *t)
 	m2d_trace_reader_close(t->reader);
 }
 
-static M2dReplay *new_replay(const M2dTraceInfo *info, M2dTimingModel timing)
+/* What to replay with; the rest is as replay has it. */
+typedef struct {
+	M2dTimingModel timing;
+	M2dReplayMode mode;
+	bool check;
+} Setup;
+
+static M2dReplay *new_replay(const M2dTraceInfo *info, const Setup *setup)
 {
 	GError *error = NULL;
 	M2dMachine *m = m2d_machine_load(machine_name != NULL ? machine_name : "generic", &error);
@@ -105,7 +112,9 @@ static M2dReplay *new_replay(const M2dTraceInfo *info, M2dTimingModel timing)
 	if (m == NULL)
 		die(error);
 	m2d_replay_options_init(&opt);
-	opt.timing = timing;
+	opt.timing = setup->timing;
+	opt.mode = setup->mode;
+	opt.check = setup->check;
 	r = m2d_replay_new(m, info, &opt, &error);
 	if (r == NULL)
 		die(error);
@@ -139,12 +148,12 @@ static double time_plain(const Trace *t)
 	return spent / repeats(t->refs);
 }
 
-static double time_memory(const Trace *t, M2dTimingModel timing)
+static double time_memory(const Trace *t, const Setup *setup)
 {
 	double spent = 0;
 
 	for (unsigned k = 0; k < repeats(t->refs); k++) {
-		g_autoptr(M2dReplay) r = new_replay(t->info, timing);
+		g_autoptr(M2dReplay) r = new_replay(t->info, setup);
 		g_autoptr(M2dResult) result = NULL;
 		GError *error = NULL;
 		double start = now();
@@ -191,7 +200,7 @@ static double time_file(const Trace *t)
 	double spent = 0;
 
 	for (unsigned k = 0; k < repeats(t->refs); k++) {
-		g_autoptr(M2dReplay) r = new_replay(t->info, M2D_TIMING_FUNCTIONAL);
+		g_autoptr(M2dReplay) r = new_replay(t->info, &(Setup){0});
 		g_autoptr(M2dResult) result = NULL;
 		M2dTraceReader *reader;
 		GError *error = NULL;
@@ -223,8 +232,9 @@ static double peak_memory(const char *path, M2dTimingModel timing)
 	if (pid == 0) {
 		GError *error = NULL;
 		M2dTraceReader *reader = m2d_trace_reader_open(path, 0, &error);
-		M2dReplay *r =
-			reader != NULL ? new_replay(m2d_trace_reader_info(reader), timing) : NULL;
+		M2dReplay *r = reader != NULL ? new_replay(m2d_trace_reader_info(reader),
+							   &(Setup){.timing = timing})
+					      : NULL;
 		struct rusage usage;
 
 		if (r == NULL || m2d_replay_run(r, reader, &error) == NULL)
@@ -261,6 +271,9 @@ static double median(const double *v, int n)
 typedef struct {
 	double plain, decode; /* reference loops, refs/s */
 	double memory, file, blocking, overlapped;
+	double shadow, shadow_ratio; /* without the checker; 0: the trace has no tables */
+	double checker_overhead;     /* share of @shadow that the checker takes */
+	bool filtered;
 	double memory_ratio, file_ratio, blocking_ratio, overlapped_ratio;
 	double peak_mb;
 	double l1_miss, l2_miss; /* of all references */
@@ -270,7 +283,7 @@ typedef struct {
 
 static void miss_ratios(const Trace *t, Figures *f)
 {
-	g_autoptr(M2dReplay) r = new_replay(t->info, M2D_TIMING_FUNCTIONAL);
+	g_autoptr(M2dReplay) r = new_replay(t->info, &(Setup){0});
 	g_autoptr(M2dResult) result = NULL;
 	GError *error = NULL;
 	const M2dCounters *c;
@@ -282,6 +295,29 @@ static void miss_ratios(const Trace *t, Figures *f)
 	c = &result->total.c;
 	f->l1_miss = (double)(c->l1d_misses + c->l1i_misses) / (double)c->refs;
 	f->l2_miss = (double)c->l2_misses / (double)c->refs;
+}
+
+/* The trace's guest on shadow paging, without and with the checker by turns. */
+static void measure_shadow(const Trace *t, Figures *f)
+{
+	static const Setup bare = {.mode = M2D_REPLAY_SHADOW},
+			   checked = {.mode = M2D_REPLAY_SHADOW, .check = true};
+	double x[MAX_RUNS] = {0}, ratio[MAX_RUNS] = {0}, lost[MAX_RUNS] = {0};
+
+	if (!(t->info->flags & M2D_TRACE_HAS_TABLES))
+		return;
+	for (int i = 0; i < runs; i++) {
+		double plain = time_plain(t), without = time_memory(t, &bare),
+		       with = time_memory(t, &checked);
+
+		x[i] = (double)t->refs / without;
+		ratio[i] = plain / without;
+		lost[i] = 1 - without / with;
+	}
+	f->filtered = t->info->flags & M2D_TRACE_FILTERED;
+	f->shadow = median(x, runs);
+	f->shadow_ratio = median(ratio, runs);
+	f->checker_overhead = median(lost, runs);
 }
 
 static Figures measure(const char *path)
@@ -301,9 +337,9 @@ static Figures measure(const char *path)
 	miss_ratios(&t, &f);
 	for (int i = 0; i < runs; i++) {
 		plain[i] = n / time_plain(&t);
-		x[0][i] = n / time_memory(&t, M2D_TIMING_FUNCTIONAL);
-		x[2][i] = n / time_memory(&t, M2D_TIMING_BLOCKING);
-		x[3][i] = n / time_memory(&t, M2D_TIMING_OVERLAPPED);
+		x[0][i] = n / time_memory(&t, &(Setup){.timing = M2D_TIMING_FUNCTIONAL});
+		x[2][i] = n / time_memory(&t, &(Setup){.timing = M2D_TIMING_BLOCKING});
+		x[3][i] = n / time_memory(&t, &(Setup){.timing = M2D_TIMING_OVERLAPPED});
 		decode[i] = n / time_decode(&t);
 		x[1][i] = n / time_file(&t);
 		for (int k = 0; k < 4; k++)
@@ -319,6 +355,7 @@ static Figures measure(const char *path)
 	f.file_ratio = median(ratio[1], runs);
 	f.blocking_ratio = median(ratio[2], runs);
 	f.overlapped_ratio = median(ratio[3], runs);
+	measure_shadow(&t, &f);
 	trace_free(&t);
 	return f;
 }
@@ -340,6 +377,11 @@ static void emit_json(M2dJson *j, const char *name, const Figures *f)
 	m2d_json_double(j, "replay_file_ratio", f->file_ratio);
 	m2d_json_double(j, "timing_blocking_ratio", f->blocking_ratio);
 	m2d_json_double(j, "timing_overlapped_ratio", f->overlapped_ratio);
+	if (f->shadow != 0) {
+		m2d_json_double(j, "shadow_memory_refs_per_second", f->shadow);
+		m2d_json_double(j, "shadow_memory_ratio", f->shadow_ratio);
+		m2d_json_double(j, "checker_overhead", f->checker_overhead);
+	}
 	m2d_json_double(j, "peak_memory_mb", f->peak_mb);
 	m2d_json_object_end(j);
 }
@@ -355,6 +397,9 @@ static void emit_text(const char *name, const Figures *f)
 	       f->blocking_ratio);
 	printf("  timing_overlapped %8.1f M refs/s  ratio %.2f\n", f->overlapped / 1e6,
 	       f->overlapped_ratio);
+	if (f->shadow != 0)
+		printf("  shadow_memory     %8.1f M refs/s  ratio %.2f, checker_overhead %.3f\n",
+		       f->shadow / 1e6, f->shadow_ratio, f->checker_overhead);
 	printf("  bare decode       %8.1f M refs/s\n", f->decode / 1e6);
 	printf("  replay_file       %8.1f M refs/s  ratio %.2f\n", f->file / 1e6, f->file_ratio);
 	printf("  peak_memory_mb    %8.1f\n", f->peak_mb);
@@ -363,9 +408,18 @@ static void emit_text(const char *name, const Figures *f)
 /* The worst of all traces, under the names that checks rely on. */
 static void emit_worst(M2dJson *j, const Figures *f, int n)
 {
+	double overhead[2] = {-1, -1}; /* of unfiltered and of filtered traces */
 	Figures w = f[0];
 
-	for (int i = 1; i < n; i++) {
+	for (int i = 0; i < n; i++) {
+		double *o = &overhead[f[i].filtered];
+
+		if (f[i].shadow != 0)
+			*o = MAX(*o, f[i].checker_overhead);
+		if (f[i].shadow != 0 && (w.shadow == 0 || f[i].shadow_ratio < w.shadow_ratio)) {
+			w.shadow = f[i].shadow;
+			w.shadow_ratio = f[i].shadow_ratio;
+		}
 		w.memory_ratio = MIN(w.memory_ratio, f[i].memory_ratio);
 		w.file_ratio = MIN(w.file_ratio, f[i].file_ratio);
 		w.blocking_ratio = MIN(w.blocking_ratio, f[i].blocking_ratio);
@@ -376,6 +430,12 @@ static void emit_worst(M2dJson *j, const Figures *f, int n)
 	m2d_json_double(j, "replay_file_ratio", w.file_ratio);
 	m2d_json_double(j, "timing_blocking_ratio", w.blocking_ratio);
 	m2d_json_double(j, "timing_overlapped_ratio", w.overlapped_ratio);
+	if (w.shadow != 0)
+		m2d_json_double(j, "shadow_memory_ratio", w.shadow_ratio);
+	if (overhead[0] >= 0)
+		m2d_json_double(j, "checker_overhead", overhead[0]);
+	if (overhead[1] >= 0)
+		m2d_json_double(j, "checker_overhead_filtered", overhead[1]);
 	m2d_json_double(j, "peak_memory_mb", w.peak_mb);
 }
 

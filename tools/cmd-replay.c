@@ -48,8 +48,8 @@ static const GOptionEntry entries[] = {
 	{"vcpus", 0, 0, G_OPTION_ARG_INT, &o.vcpus, "Fold the trace's vCPUs onto N", "N"},
 	{"seed", 0, 0, G_OPTION_ARG_INT64, &o.seed, "Seed of the guest model's layout (1)", "N"},
 	{"check", 0, G_OPTION_FLAG_NO_ARG, G_OPTION_ARG_CALLBACK, (gpointer)check_given,
-	 "Compare translations with recorded addresses (the default)", NULL},
-	{"no-check", 0, 0, G_OPTION_ARG_NONE, &o.no_check, "Do not compare", NULL},
+	 "Compare with recorded addresses, watch a shadowed guest (the default)", NULL},
+	{"no-check", 0, 0, G_OPTION_ARG_NONE, &o.no_check, "Neither compare nor watch", NULL},
 	{"final", 0, 0, G_OPTION_ARG_FILENAME, &o.final,
 	 "At the end compare all tables, A/D bits included, with this recorded state", "FILE"},
 	{"db", 0, 0, G_OPTION_ARG_FILENAME, &o.db, "Append the run to a database", "FILE"},
@@ -445,7 +445,7 @@ static int choose_options(M2dReplayOptions *opt)
 	opt->mode = (M2dReplayMode)mode;
 	opt->timing = (M2dTimingModel)timing;
 	opt->vcpus = o.vcpus > 0 ? (unsigned)o.vcpus : 0;
-	opt->compare = !o.no_check;
+	opt->compare = opt->check = !o.no_check;
 	opt->guest.seed = opt->host.seed = (uint64_t)o.seed;
 	return 0;
 }

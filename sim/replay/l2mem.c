@@ -83,17 +83,39 @@ static bool leaf_at(const M2dL2mem *mem, uint64_t table, unsigned level, uint64_
 	return true;
 }
 
-bool m2d_l2mem_find(const M2dL2mem *mem, M2dGpa gpa, M2dHpa *hpa)
+/* Something below the table of @level that begins at @base lies at @gpa or above. */
+static bool any_from(const M2dL2mem *mem, uint64_t table, unsigned level, uint64_t base,
+		     uint64_t gpa)
 {
-	unsigned level = 1;
-	uint64_t table, base, inside;
+	const M2dPteFormat *fmt = &mem->npt.fmt;
+	unsigned shift = m2d_pte_shift(fmt, level);
 
-	if (mem->ncr3 == 0 || !walk(mem, gpa.v, &level, &table) ||
-	    !leaf_at(mem, table, level, gpa.v, &base))
-		return false;
-	inside = m2d_low_mask(m2d_pte_shift(&mem->npt.fmt, level));
-	*hpa = M2D_HPA(base | (gpa.v & inside));
-	return true;
+	for (uint64_t i = 0; i < UINT64_C(1) << fmt->index_bits; i++) {
+		uint64_t first = base + (i << shift), entry;
+
+		if (first >= M2D_L2MEM_PAGES << M2D_PAGE_SHIFT)
+			break;
+		if (first + m2d_low_mask(shift) < gpa)
+			continue;
+		entry = m2d_space_read64(mem->vm->space, M2D_HPA(table + (i << fmt->entry_shift)));
+		switch (m2d_pte_classify(fmt, level, entry)) {
+		case M2D_PTE_LEAF:
+			return true;
+		case M2D_PTE_TABLE:
+			if (first >= gpa ||
+			    any_from(mem, entry & fmt->frame_mask, level - 1, first, gpa))
+				return true;
+			break;
+		default:
+			break;
+		}
+	}
+	return false;
+}
+
+bool m2d_l2mem_has(const M2dL2mem *mem, uint64_t gpa)
+{
+	return any_from(mem, mem->npt.root, mem->npt.fmt.levels, 0, gpa);
 }
 
 /* Frame of @page by the recorded tables, given the lowest table of its region. */

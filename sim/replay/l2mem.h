@@ -23,5 +23,5 @@ void m2d_l2mem_wrote(M2dL2mem *mem, M2dHpa hpa, uint64_t value);
 /* m2d_l2mem_enter: the recorded guest is entered on tables at @ncr3, that are walked with the
  * host's @hcr4 and @hefer. */
 void m2d_l2mem_enter(M2dL2mem *mem, uint64_t ncr3, uint64_t hcr4, uint64_t hefer);
-/* m2d_l2mem_find: where @gpa is by the recorded tables; false: nowhere. */
-bool m2d_l2mem_find(const M2dL2mem *mem, M2dGpa gpa, M2dHpa *hpa);
+/* m2d_l2mem_has: the recorded tables have something from @gpa on. */
+bool m2d_l2mem_has(const M2dL2mem *mem, uint64_t gpa);

@@ -87,8 +87,9 @@ bool m2d_replay_shadow_new(M2dReplay *r, GError **error);
 void m2d_replay_shadow_free(M2dReplayShadow *s);
 M2dVcpu *m2d_replay_shadow_cpu(const M2dReplay *r, unsigned id);
 bool m2d_replay_batch_shadow(M2dReplay *r, const M2dBatch *batch, GError **error);
-/* m2d_replay_shadow_rest: what was kept back for what might follow. */
-bool m2d_replay_shadow_rest(M2dReplay *r, GError **error);
+/* m2d_replay_shadow_finish: what was kept back for what might follow, and the checker's last word.
+ */
+void m2d_replay_shadow_finish(M2dReplay *r);
 M2dFaultAction m2d_replay_fault_shadow(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *ref,
 				       const M2dOutcome *out);
 

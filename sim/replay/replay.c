@@ -11,7 +11,7 @@
 
 void m2d_replay_options_init(M2dReplayOptions *opt)
 {
-	*opt = (M2dReplayOptions){.compare = true, .samples = 256};
+	*opt = (M2dReplayOptions){.compare = true, .check = true, .samples = 256};
 	m2d_guestos_config_init(&opt->guest);
 	m2d_hostmap_config_init(&opt->host);
 	m2d_knobs_profile(&opt->knobs, M2D_KNOBS_DEFAULT, NULL);
@@ -310,7 +310,7 @@ M2dResult *m2d_replay_finish(M2dReplay *r)
 	M2dResult *result = m2d_result_new(r->n_vcpus);
 
 	if (r->shadow != NULL)
-		m2d_replay_shadow_rest(r, NULL);
+		m2d_replay_shadow_finish(r);
 	for (unsigned i = 0; i < r->n_vcpus; i++) {
 		M2dMmu *m = r->vcpu[i].mmu;
 

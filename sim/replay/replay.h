@@ -16,6 +16,7 @@
 #include "sim/replay/hostmap.h"
 #include "sim/replay/result.h"
 #include "sim/trace/trace.h"
+#include "sim/vm/duty.h"
 #include "sim/vm/knobs.h"
 
 typedef enum {
@@ -35,10 +36,12 @@ typedef struct {
 	M2dTimingModel timing;
 	unsigned vcpus; /* fold the trace's vCPUs onto so many; 0: as recorded */
 	bool compare;   /* with recorded addresses, where there are any */
+	bool check;     /* shadow: watch the VM with the checker */
 	M2dGuestosConfig guest;
 	M2dHostmapConfig host;
-	M2dKnobs knobs;   /* shadow: KVM's behaviours */
-	uint64_t samples; /* points of the time series, about; 0: none */
+	M2dDutySet without; /* shadow: what KVM leaves out on purpose */
+	M2dKnobs knobs;     /* shadow: KVM's behaviours */
+	uint64_t samples;   /* points of the time series, about; 0: none */
 	M2dReplayProgress progress;
 	void *progress_data;
 } M2dReplayOptions;

@@ -20,6 +20,19 @@ static const struct {
 	{M2D_E_NOTIFIER_DONE, offsetof(M2dCounters, kvm_notifiers)},
 };
 
+static void tell_findings(M2dReplay *r, unsigned id)
+{
+	M2dReplayShadow *s = r->shadow;
+
+	for (; s->n_findings < m2d_check_n_findings(s->check); s->n_findings++) {
+		const M2dFinding *f = m2d_check_finding(s->check, s->n_findings);
+		unsigned vcpu = f->vcpu < r->n_vcpus ? f->vcpu : id;
+
+		m2d_replay_story(r, m2d_invariant(f->id)->name, r->refs, vcpu, "%s\n%s", f->what,
+				 f->story);
+	}
+}
+
 void m2d_replay_shadow_count(M2dReplay *r, M2dReplayVcpu *v)
 {
 	M2dReplayShadow *s = r->shadow;
@@ -32,6 +45,8 @@ void m2d_replay_shadow_count(M2dReplay *r, M2dReplayVcpu *v)
 		*c += count[e] - s->seen[e];
 		s->seen[e] = count[e];
 	}
+	if (s->check != NULL)
+		tell_findings(r, m2d_replay_vcpu_id(r, v));
 }
 
 void m2d_replay_shadow_skip(M2dReplay *r)

@@ -2,6 +2,7 @@
 /* Shared by shadow.c, shadow-fault.c and shadow-count.c only. */
 #pragma once
 
+#include "sim/check/check.h"
 #include "sim/kvm/drive.h"
 #include "sim/replay/l2mem.h"
 #include "sim/replay/replay-private.h"
@@ -9,6 +10,8 @@
 struct _M2dReplayShadow {
 	M2dVm *vm;
 	M2dL2mem *mem;
+	M2dCheck *check;             /* NULL: nobody watches */
+	unsigned n_findings;         /* of the checker that are stories already */
 	uint64_t seen[M2D_N_EVENTS]; /* events counted so far */
 	/* A store that may be one to a guest table: then what it stored comes next. */
 	bool held;
@@ -23,7 +26,8 @@ static inline unsigned m2d_replay_vcpu_id(const M2dReplay *r, const M2dReplayVcp
 	return (unsigned)(v - r->vcpu);
 }
 
-/* m2d_replay_shadow_count: add to the counters of @v what has happened since the last call. */
+/* m2d_replay_shadow_count: add to the counters of @v what has happened since the last call, and
+ * what the checker has found to the stories. */
 void m2d_replay_shadow_count(M2dReplay *r, M2dReplayVcpu *v);
 /* m2d_replay_shadow_skip: what has happened since counts nowhere. */
 void m2d_replay_shadow_skip(M2dReplay *r);

@@ -23,9 +23,21 @@
 #define TABLE_FRAMES (UINT64_C(1) << 18)
 #define TABLE_PFN    (UINT64_C(1) << 24)
 
+/* Memory above this is added when the guest has some. */
+#define LOW_PAGES (UINT64_C(1) << 20)
+
 static bool add_memory(M2dReplayShadow *s, GError **error)
 {
-	return m2d_slot_install(s->vm, 0, 0, 0, M2D_L2MEM_PAGES, 0, 0, error);
+	return m2d_slot_install(s->vm, 0, 0, 0, LOW_PAGES, 0, 0, error);
+}
+
+static bool add_high_memory(M2dReplayShadow *s, GError **error)
+{
+	if (m2d_slot(s->vm, 0, 1)->npages != 0 ||
+	    !m2d_l2mem_has(s->mem, LOW_PAGES << M2D_PAGE_SHIFT))
+		return true;
+	return m2d_slot_install(s->vm, 0, 1, LOW_PAGES, M2D_L2MEM_PAGES - LOW_PAGES, LOW_PAGES, 0,
+				error);
 }
 
 bool m2d_replay_shadow_new(M2dReplay *r, GError **error)
@@ -38,6 +50,7 @@ bool m2d_replay_shadow_new(M2dReplay *r, GError **error)
 	m2d_vm_config_init(&config);
 	config.n_vcpus = config.n_pcpus = r->n_vcpus;
 	config.knobs = r->opt.knobs;
+	config.without = r->opt.without;
 	config.n_pfns = TABLE_FRAMES;
 	config.first_pfn =
 		MIN(TABLE_PFN, (UINT64_C(1) << (m->maxphyaddr - M2D_PAGE_SHIFT)) - TABLE_FRAMES);
@@ -56,6 +69,7 @@ void m2d_replay_shadow_free(M2dReplayShadow *s)
 {
 	if (s == NULL)
 		return;
+	m2d_check_free(s->check);
 	m2d_l2mem_free(s->mem);
 	m2d_vm_free(s->vm);
 	g_free(s);
@@ -102,6 +116,7 @@ static bool vmrun_event(M2dReplay *r, M2dReplayVcpu *v, const M2dTraceEvent *ev,
 {
 	unsigned id = m2d_replay_vcpu_id(r, v);
 	const M2dRegs *host = m2d_vcpu_regs(v->vcpu);
+	M2dReplayShadow *s = r->shadow;
 
 	if (!(ev->c & 1)) {
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
@@ -110,10 +125,15 @@ static bool vmrun_event(M2dReplay *r, M2dReplayVcpu *v, const M2dTraceEvent *ev,
 			    r->refs);
 		return false;
 	}
-	m2d_l2mem_enter(r->shadow->mem, ev->a, host->cr4, host->efer);
+	m2d_l2mem_enter(s->mem, ev->a, host->cr4, host->efer);
+	if (!add_high_memory(s, error))
+		return false;
+	/* Nothing before the first guest is the checker's business. */
+	if (r->opt.check && s->check == NULL)
+		s->check = m2d_check_new(s->vm, NULL);
 	take_registers(r, v, ev);
 	v->in_guest = true;
-	if (!m2d_kvm_enter(r->shadow->vm, id))
+	if (!m2d_kvm_enter(s->vm, id))
 		m2d_replay_story(r, "bad-entry", r->refs, id, "KVM could not enter the guest");
 	/* Neither exit nor entry if they were for the nested tables; nor an entry now if the
 	 * recording began in the guest. */
@@ -262,9 +282,21 @@ static bool run_held(M2dReplay *r, GError **error)
 	return m2d_replay_run_refs(r, s->held_vcpu, &s->held_ref, 1, error);
 }
 
-bool m2d_replay_shadow_rest(M2dReplay *r, GError **error)
+/* ... if there is one. */
+static bool run_rest(M2dReplay *r, GError **error)
 {
 	return !r->shadow->held || run_held(r, error);
+}
+
+void m2d_replay_shadow_finish(M2dReplay *r)
+{
+	M2dReplayShadow *s = r->shadow;
+
+	run_rest(r, NULL);
+	if (s->check != NULL) {
+		m2d_check_end(s->check);
+		m2d_replay_shadow_count(r, &r->vcpu[0]);
+	}
 }
 
 /* Whether @ev is what the reference kept back has stored. */
@@ -298,7 +330,7 @@ static bool shadow_event(M2dReplay *r, M2dReplayVcpu *v, const M2dTraceEvent *ev
 {
 	if (is_held_store(r, v, ev))
 		return guest_store(r, v, ev, error);
-	if (!m2d_replay_shadow_rest(r, error))
+	if (!run_rest(r, error))
 		return false;
 	switch (ev->kind) {
 	case M2D_EV_PTWRITE:
@@ -327,7 +359,7 @@ static bool run_segment(M2dReplay *r, M2dReplayVcpu *v, const M2dRef *refs, uint
 	M2dReplayShadow *s = r->shadow;
 	const M2dRef *last = &refs[n - 1];
 
-	if (!m2d_replay_shadow_rest(r, error))
+	if (!run_rest(r, error))
 		return false;
 	if (v->in_guest) {
 		m2d_kvm_enter(s->vm, m2d_replay_vcpu_id(r, v));
