@@ -85,11 +85,9 @@ M2D_ROUTINE(m2d_invalidate_pcid)
 	M2dKvmVcpu *v = vm->vcpu[f->vcpu];
 
 	M2D_BEGIN(rt, f);
-	if (vm->cfg.tdp) {
-		/* Roots do not depend on the guest's CR3, and only hardware has entries of the
-		 * PCID. */
-		if (vm->cfg.knobs.pcid_hw_flush)
-			m2d_make_request(vm, f->vcpu, M2D_REQ_TLB_FLUSH_GUEST);
+	if (vm->cfg.tdp && vm->cfg.knobs.pcid_hw_flush) {
+		/* Nobody knows which PCIDs hardware has entries of. */
+		m2d_make_request(vm, f->vcpu, M2D_REQ_TLB_FLUSH_GUEST);
 		M2D_RETURN(rt, f, 0);
 	}
 	if (current_pcid(v) == f->pcid) {
@@ -98,6 +96,9 @@ M2D_ROUTINE(m2d_invalidate_pcid)
 		if (M2D_OWES(vm, FLUSH_SYNC_HW))
 			m2d_make_request(vm, f->vcpu, M2D_REQ_TLB_FLUSH_CURRENT);
 	}
+	/* Roots do not depend on the guest's CR3. */
+	if (vm->cfg.tdp)
+		M2D_RETURN(rt, f, 0);
 	/* Without PCIDs every load of CR3 flushes: a root that returns is synced then. */
 	if (!(v->regs.cr4 & M2D_CR4_PCIDE) && vm->cfg.knobs.prev_roots_no_pcid)
 		M2D_RETURN(rt, f, 0);

@@ -29,7 +29,7 @@ class Knobs(CliMixin, unittest.TestCase):
             with self.subTest(knob=knob["name"]):
                 self.assertEqual(json.loads(run("knobs", knob["name"], "--json").stdout), knob)
                 text = run("knobs", knob["name"]).stdout
-                for word in (knob["what"], knob["where"], knob["source"], knob["first"],
+                for word in (knob["what"], knob["where"], knob["source"], knob["first"] or "",
                              *knob["commit"], *(v["name"] for v in knob["values"]),
                              *(v["text"] for v in knob["values"])):
                     self.assertIn(word, text)

@@ -55,7 +55,7 @@ static const struct {
 	{"invalid-slot-retry", "no . yes . . . . . . . . ."},
 	{"mmio-cache-per-space", "no . . . . . . . . . . ."},
 	{"mmio-drops-present", "yes . no . . . . . . . . yes"},
-	{"cmpxchg-dirty", "no . . . . . . . yes . . ."},
+	{"cmpxchg-dirty", "yes . . . . no . . yes . . ."},
 	{"retry-scope", "all . hva . . . . . gfn+pre . . ."},
 	{"young-flush", "yes . . . . . . . . no . ."},
 	{"aging-lock", "mmu-lock . . . . . . . . . rmap ."},
