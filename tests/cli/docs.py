@@ -101,6 +101,8 @@ class Commands(unittest.TestCase):
     def execute(self, text, status=0):
         """Run what stands behind ./mmu2d; its output."""
         command, _, target = text.partition(" > ")
+        if command.startswith("explore") and os.environ.get("MMU2D_SANITIZE", "none") != "none":
+            self.skipTest("a search takes minutes with sanitizers")
         result = subprocess.run([PROGRAM, *shlex.split(command)], cwd=self.dir, timeout=60,
                                 check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True,
