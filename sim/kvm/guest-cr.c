@@ -13,7 +13,7 @@
 	(M2D_CR4_PSE | M2D_CR4_PAE | M2D_CR4_LA57 | M2D_CR4_SMEP | M2D_CR4_SMAP | M2D_CR4_PKE)
 
 /* What the flush of a control-register load covers; M2D_N_GF: it flushes nothing. */
-static uint32_t flush_scope(const m2d_guest_mov_cr_frame *f)
+static uint32_t flush_scope(const M2dVm *vm, const m2d_guest_mov_cr_frame *f)
 {
 	uint64_t changed = f->old ^ f->value;
 
@@ -26,7 +26,9 @@ static uint32_t flush_scope(const m2d_guest_mov_cr_frame *f)
 		if (changed & (M2D_CR4_PGE | M2D_CR4_PAE | M2D_CR4_PSE) ||
 		    (changed & ~f->value & M2D_CR4_PCIDE))
 			return M2D_GF_ALL;
-		return changed & f->value & M2D_CR4_SMEP ? M2D_GF_PCID : M2D_N_GF;
+		/* Only Intel's manual has SMEP among what flushes. */
+		return changed & f->value & M2D_CR4_SMEP && !m2d_vm_amd(vm) ? M2D_GF_PCID
+									    : M2D_N_GF;
 	default:
 		return M2D_N_GF;
 	}
@@ -91,7 +93,7 @@ M2D_ROUTINE(m2d_guest_mov_cr_direct)
 	M2dInsn r;
 
 	M2D_BEGIN(rt, f);
-	f->scope = flush_scope(f);
+	f->scope = flush_scope(vm, f);
 	while ((r = on_hardware(vm, f)) == M2D_INSN_PF) {
 		f->gpa = m2d_vcpu_last(m2d_vm_hw(vm, v))->fault_gpa.v;
 		m2d_vcpu_leave_guest(vm, f->vcpu, M2D_EXIT_NPF, f->gpa, 0);
@@ -171,7 +173,7 @@ M2D_ROUTINE(m2d_guest_mov_cr)
 			 .value = f->value, .noflush = f->noflush, .old = f->old);
 		M2D_RETURN(rt, f, m2d_rt_ret(rt));
 	}
-	f->scope = flush_scope(f);
+	f->scope = flush_scope(vm, f);
 	m2d_vcpu_leave_guest(vm, f->vcpu, f->cr == 8 ? M2D_EXIT_MSR : M2D_EXIT_CR, f->cr, f->value);
 	m2d_emit(vm->ev, KVM_CR, 1, f->cr, f->value);
 	if (f->scope != M2D_N_GF)
