@@ -32,7 +32,8 @@ typedef struct {
 
 /* What decides verdicts: in the arena. */
 typedef struct {
-	uint64_t cr3[M2D_MAX_KVM_VCPUS]; /* that the MOV under way loads */
+	uint64_t cr3[M2D_MAX_KVM_VCPUS];       /* that the MOV under way loads */
+	uint64_t last_root[M2D_MAX_KVM_VCPUS]; /* entered with, and pCPU + 1 */
 	uint64_t chunk[M2D_CHECK_CHUNKS];
 	uint32_t bucket[M2D_CHECK_BUCKETS];
 	/* Writable leafs, by a hash of the page that they map. */
@@ -197,8 +198,11 @@ void m2d_inv_stale_host_map_install(M2dCheck *c, M2dSpIndex sp, unsigned index, 
 void m2d_inv_frame_use_after_free(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_pt_use_after_free(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_id_reuse(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_other_root(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_slot_still_mapped(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_slot_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
 void m2d_inv_mmio_stale(M2dCheck *c, const M2dEvent *e);
+void m2d_inv_mmio_flushed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_lost_dirty(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_lost_accessed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_writable_combo(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);

@@ -105,6 +105,7 @@ static void on_born(M2dItemId id, void *data)
 		/* The entry of a vCPU loads before it is said to be in the guest. */
 		return;
 	}
+	CHECK_PUT(c, it->root, c->vm->vcpu[it->owner]->mmu.root_hpa);
 	if (c->opt.audit_every != 0 && it->array <= M2D_ARR_L2_1G)
 		check_walk(c, it->cpu, mmu);
 	if (m2d_item_is_upper(c->items, id))
@@ -176,6 +177,7 @@ static void spte_is(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t old, ui
 	m2d_inv_huge_mixed(c, sp, index, spte);
 	m2d_inv_writable_install(c, sp, index, spte);
 	m2d_inv_stale_host_map_install(c, sp, index, spte);
+	m2d_inv_slot_install(c, sp, index, spte);
 }
 
 /* What an operation takes away must be flushed by the time it ends. */
@@ -187,6 +189,8 @@ static void count_taken(M2dCheck *c, uint64_t old, uint64_t new, unsigned level)
 		return;
 	if (!m2d_spte_is_present(fmt, new))
 		m2d_premise(c, M2D_INV_DEFERRED_FLUSH);
+	if (!m2d_spte_is_present(fmt, new) && level > 1 && m2d_spte_is_last(old, level))
+		m2d_premise(c, M2D_INV_LEVEL_MIXED);
 	else if (m2d_spte_is_last(old, level) != m2d_spte_is_last(new, level))
 		m2d_premise(c, M2D_INV_LEVEL_MIXED);
 }
@@ -270,6 +274,7 @@ static void entered(M2dCheck *c, const M2dEvent *e)
 	m2d_inv_invalid_root(c, e);
 	m2d_inv_lost_flush_flag(c, e);
 	m2d_inv_id_reuse(c, e);
+	m2d_inv_other_root(c, e);
 	m2d_judge(c, e->vcpu);
 	m2d_vt_judge(c, e->vcpu);
 }

@@ -74,6 +74,7 @@ void m2d_inv_guest_flush(M2dCheck *c, const M2dEvent *e)
 		CHECK_PUT(c, c->s->cr3[e->vcpu], 0);
 		return;
 	}
+	m2d_inv_mmio_flushed(c, e);
 	m2d_judge(c, e->vcpu);
 	if (c->vm->vcpu[e->vcpu]->in_guest)
 		m2d_vt_judge(c, e->vcpu);
