@@ -239,6 +239,15 @@ void m2d_space_write32(M2dSpace *space, M2dHpa pa, uint32_t value)
 		notify(space, pa, old, value, 4);
 }
 
+void m2d_space_fill(M2dSpace *space, uint64_t pfn, uint64_t value)
+{
+	uint64_t *f = m2d_space_frame(space, pfn);
+
+	g_assert(f != NULL);
+	for (unsigned i = 0; i < M2D_PAGE_SIZE / 8; i++)
+		m2d_set64(space->arena, &f[i], value);
+}
+
 void m2d_space_read(const M2dSpace *space, M2dHpa pa, void *buf, uint64_t len)
 {
 	uint8_t *out = buf;

@@ -87,6 +87,12 @@ void m2d_space_write64(M2dSpace *space, M2dHpa pa, uint64_t value);
 void m2d_space_write32(M2dSpace *space, M2dHpa pa, uint32_t value);
 
 /**
+ * m2d_space_fill: set all 512 words of frame @pfn, which exists, to @value. For frames that change
+ * hands: nothing can have been derived from their words, so observers are not told.
+ */
+void m2d_space_fill(M2dSpace *space, uint64_t pfn, uint64_t value);
+
+/**
  * m2d_space_observe: call @observer after every write through @space, in order of registration.
  * m2d_space_unobserve: the reverse, for the same pair.
  */

@@ -143,10 +143,8 @@ bool m2d_account_shadowed(M2dVm *vm, M2dSp *sp)
 
 static void fill_nonpresent(M2dVm *vm, uint64_t pfn)
 {
-	if (vm->fmt.nonpresent == 0)
-		return;
-	for (unsigned i = 0; i < 512; i++)
-		m2d_space_write64(vm->space, (M2dHpa){pfn << 12 | i * 8}, vm->fmt.nonpresent);
+	if (vm->fmt.nonpresent != 0)
+		m2d_space_fill(vm->space, pfn, vm->fmt.nonpresent);
 }
 
 M2dSpIndex m2d_sp_alloc(M2dVm *vm, uint64_t gfn, uint32_t role)
