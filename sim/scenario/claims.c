@@ -249,8 +249,8 @@ static Value slot_field(const Eval *x)
 {
 	const M2dVm *vm = x->w->vm;
 	uint64_t id = arg(x->e, 0);
-	const M2dMemslot *s = id < M2D_MAX_SLOTS ? m2d_slot(vm, 0, (unsigned)id) : NULL;
-	bool present = s != NULL && s->npages != 0;
+	const M2dMemslot *s = m2d_slot(vm, 0, (unsigned)MIN(id, M2D_MAX_SLOTS - 1));
+	bool present = id < M2D_MAX_SLOTS && s->npages != 0;
 
 	if (field_is(x->e, "present"))
 		return yes_no(present);
