@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import unittest
 
 from common import SOURCE, commands, options, run
@@ -67,6 +68,17 @@ class Pages(unittest.TestCase):
                 names = set(re.findall(r'(?m)^%s\(\w+,\s*"([\w-]+)"' % macro, f.read())) - known
             body = re.search(r"(?ms)^\.Ss %s\n(.*?)(?=^\.S[sh] )" % section, text).group(1)
             self.assertEqual(set(re.findall(r"(?m)^\.It Cm ([\w-]+)", body)), names)
+
+    def test_example(self):
+        """The scenario in mmu2d-scenario(5) passes, and lint has nothing to say."""
+        example = re.search(r"(?ms)^\.Sh EXAMPLES.*?^\.Bd [^\n]*\n(.*?)^\.Ed",
+                            read("mmu2d-scenario.5")).group(1)
+        for command in ("run", "lint"):
+            with tempfile.TemporaryFile("w+", encoding="utf-8") as f:
+                f.write(example)
+                f.seek(0)
+                result = run(command, "-", stdin=f)
+                self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
 
     def test_lint(self):
         if shutil.which("mandoc") is None:
