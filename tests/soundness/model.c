@@ -174,6 +174,9 @@ typedef struct {
 	M2dAccKind kind;
 	bool user;
 	bool globals; /* only what global leaves give */
+	/* Global leaves of before are gone, whatever led to them. */
+	bool pge;
+	uint64_t global_since;
 	bool loose;
 	SndLegal *out;
 	unsigned n;
@@ -226,7 +229,7 @@ static void walk(Walk *w, unsigned level, uint64_t table, M2dGuestRights rights)
 	for (i = n - 1; i > 0 && v[i].time > w->since; i--)
 		;
 	for (; i < n; i++) {
-		uint64_t pte = v[i].value;
+		uint64_t pte = v[i].value, until = i + 1 < n ? v[i + 1].time : UINT64_MAX;
 		M2dGuestRights r = rights;
 
 		if (level != w->fmt->pdpte_level) {
@@ -242,7 +245,8 @@ static void walk(Walk *w, unsigned level, uint64_t table, M2dGuestRights rights)
 			result(w, (SndLegal){.code = code | M2D_PFEC_P | M2D_PFEC_RSVD});
 			break;
 		case M2D_PTE_LEAF:
-			leaf(w, level, pte, r);
+			if (!(w->pge && pte & M2D_PTE_G && until <= w->global_since))
+				leaf(w, level, pte, r);
 			break;
 		case M2D_PTE_TABLE:
 			walk(w, level - 1, pte & w->fmt->frame_mask, r);
@@ -278,8 +282,11 @@ unsigned snd_model_legal(SndModel *m, unsigned vcpu, uint64_t gva, M2dAccKind ki
 	}
 	m2d_guest_policy(&w.policy, regs);
 	w.since = MAX(f->all, f->pcid[pcid]);
-	if (page >= 0)
+	if (page >= 0) {
 		w.since = MAX(w.since, f->page[pcid][page]);
+		w.pge = regs->cr4 & M2D_CR4_PGE;
+		w.global_since = MAX(f->all, f->global[page]);
+	}
 	walk(&w, w.fmt->levels, m->w->spaces[snd_model_space(m, vcpu)].root_gpa, all);
 	/* Global pages outlive a change of address space. */
 	if (page >= 0 && (regs->cr4 & M2D_CR4_PGE) &&

@@ -279,8 +279,8 @@ static void log_starts(SndOracle *o, unsigned id, bool on)
 	o->logging[id] = on;
 }
 
-/* Whatever was written before the harvest began must be in it. Userspace copies the pages once it has
- * returned, and so with all that was written to them until now. */
+/* Whatever was written before the harvest began must be in it. Userspace copies the pages once it
+ * has returned, and so with all that was written to them until now. */
 static void log_returned(SndOracle *o, unsigned actor, unsigned id)
 {
 	const M2dMemslot *s = m2d_slot(o->vm, 0, id);

@@ -22,7 +22,7 @@ typedef struct {
 	uint64_t value[SND_HOST_PAGES][SND_WORDS];
 	uint64_t written[SND_HOST_PAGES];  /* since the last harvest; time, 0: not */
 	uint64_t reported[SND_HOST_PAGES]; /* time */
-	bool logging[M2D_MAX_SLOTS];      /* by slot: userspace may rely on the log */
+	bool logging[M2D_MAX_SLOTS];       /* by slot: userspace may rely on the log */
 	uint64_t accesses, faults, mmio;
 	char *what; /* what was found first, or NULL */
 	char *kind; /* one word for it */

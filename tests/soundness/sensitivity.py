@@ -15,7 +15,14 @@ import sys
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # What nothing can notice, and why.
-UNSEEN = {}
+UNSEEN = {
+    "zap-mmio-wrap": "an MMIO SPTE is mistaken for a new one only if it outlives 2^18 changes of "
+                     "memslots; no run is so long, and a scenario that starts at a late "
+                     "generation has no SPTE of the first one.",
+    "zap-unsync-other-role": "the unsync page that is left beside the new upper-level page is "
+                             "synchronised like any other when it is used; the zap spares KVM "
+                             "an unsync page whose gfn is write-protected, which costs time only.",
+}
 
 FOUND = re.compile(r"found ([\w-]+): (.*) seed (\d+) after (\d+) operations")
 
@@ -66,7 +73,8 @@ def by_scenarios(args, duty, base):
 
 def by_random_runs(args, duty):
     """The first finding: what, kind of run, seed, operations; or None."""
-    for more in (["--straight"], ["--stepped"]):
+    for more in (["--straight"], ["--stepped"], ["--straight", "--mmu", "shadow", "--ops",
+                                                 str(10 * args.ops)]):
         command = [args.soundness, "--without", duty, "--seeds", str(args.seeds), "--ops",
                    str(args.ops), "--modes", args.modes, *more]
         out, status = run(command, args.timeout)
@@ -111,10 +119,11 @@ end-to-end oracle of the random runs, which knows only the manuals.
 
 Made by
 
-    build/tests/soundness/sensitivity --write docs/sensitivity.md
+    python3 tests/soundness/sensitivity.py --mmu2d build/tools/mmu2d \\
+        --soundness build/tests/soundness/test-soundness --write docs/sensitivity.md
 
-with at most {args.seeds} seeds of {args.ops} operations a kind of run, guests {args.modes}, and
-{args.timeout} s.
+with at most {args.seeds} seeds of {args.ops} operations a kind of run, ten times as many with
+shadow paging at the end, guests {args.modes}, and {args.timeout} s.
 
 {len(results)} duties: {len(caught)} noticed, {sum(bool(r[1]) for r in results)} by scenarios,
 {sum(bool(r[2]) for r in results)} by random runs, {len(results) - len(caught)} by nothing.
@@ -136,10 +145,10 @@ def main():
     p.add_argument("--mmu2d", default=os.environ.get("MMU2D_PROGRAM"))
     p.add_argument("--soundness", default=os.environ.get("MMU2D_SOUNDNESS"))
     p.add_argument("--only", help="duties, separated by commas")
-    p.add_argument("--seeds", type=int, default=12)
+    p.add_argument("--seeds", type=int, default=6)
     p.add_argument("--ops", type=int, default=2000)
     p.add_argument("--modes", default="4level,pae")
-    p.add_argument("--timeout", type=int, default=120)
+    p.add_argument("--timeout", type=int, default=60)
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--write")
     args = p.parse_args()

@@ -250,6 +250,11 @@ static void edit(SndWorkload *g, SndGroup *b, unsigned actor)
 		flush_local(g, b, actor, space, gva);
 	if (!lazy && chance(g, 80))
 		flush_others(g, b, actor, gva, n > 1);
+	/* What was flushed in another address space shows there. */
+	if (space != snd_model_space(g->model, actor) && chance(g, 50)) {
+		cr3(b, g, space, true);
+		add1(b, M2D_OP_READ, gva);
+	}
 	if (chance(g, 60))
 		touch(g, b, gva + snd_oracle_offset((unsigned)pick(g, SND_WORDS)));
 }
@@ -266,12 +271,13 @@ static uint64_t table_bits(void)
 }
 
 /* A store to an entry of a table that nothing leads to yet, or any more. */
-static void store_entry(SndWorkload *g, SndGroup *b, uint64_t table, uint64_t gva, uint64_t value)
+static void store_entry(SndWorkload *g, SndGroup *b, uint64_t table, unsigned level, uint64_t gva,
+			uint64_t value)
 {
 	const M2dPteFormat *fmt = &g->model->fmt[0];
 
 	add1(b, M2D_OP_WRITE,
-	     g->model->w->tables.direct_map + table + m2d_pte_index_offset(fmt, 1, gva));
+	     g->model->w->tables.direct_map + table + m2d_pte_index_offset(fmt, level, gva));
 	arg(b, 1, value);
 	arg(b, 2, 1u << fmt->entry_shift);
 }
@@ -293,13 +299,41 @@ static void replace_table(SndWorkload *g, SndGroup *b, unsigned actor)
 
 		entry = snd_model_entry(g->model, snd_model_find(g->model, space, page, 1));
 		if (entry != 0)
-			store_entry(g, b, new, page, entry);
+			store_entry(g, b, new, 1, page, entry);
 	}
 	set_pte(b, gva, space, 2);
 	arg(b, 5, new | table_bits());
 	flush_everywhere(g, b, actor);
 	for (unsigned i = 0; i < r[region].pages; i++)
-		store_entry(g, b, old, gva + (uint64_t)i * M2D_PAGE_SIZE, 0);
+		store_entry(g, b, old, 1, gva + (uint64_t)i * M2D_PAGE_SIZE, 0);
+}
+
+/* A new directory (level 2) with the same entries. Its page was, or will be, a table of level 1.
+ * Only where nobody can be about to store to an entry that he has looked up before. */
+static void replace_directory(SndWorkload *g, SndGroup *b, unsigned actor)
+{
+	const SndRegion *r = g->model->regions;
+	unsigned space = (unsigned)pick(g, SND_MAX_SPACES), region = (unsigned)pick(g, 3);
+	uint64_t at = snd_model_find(g->model, space, r[region].gva, 3), old, new;
+
+	if (g->n_pool == 0 || at == 0)
+		return;
+	old = snd_model_entry(g->model, at) & g->model->fmt[0].frame_mask;
+	new = g->pool[--g->n_pool];
+	b->freed = old;
+	for (unsigned i = 0; i < SND_N_REGIONS; i++) {
+		uint64_t entry = snd_model_find(g->model, space, r[i].gva, 2);
+
+		if (snd_model_find(g->model, space, r[i].gva, 3) == at)
+			store_entry(g, b, new, 2, r[i].gva, snd_model_entry(g->model, entry));
+	}
+	set_pte(b, r[region].gva, space, 3);
+	arg(b, 5, new | table_bits());
+	flush_everywhere(g, b, actor);
+	for (unsigned i = 0; i < SND_N_REGIONS; i++)
+		if (snd_model_find(g->model, space, r[i].gva, 3) == at)
+			store_entry(g, b, old, 2, r[i].gva, 0);
+	touch(g, b, r[region].gva);
 }
 
 /* From small pages to a large one or back, by break-before-make. */
@@ -378,12 +412,15 @@ static void structural(SndWorkload *g, SndGroup *b, unsigned actor)
 {
 	if (g->structural >= 0)
 		return;
-	switch (pick(g, 3)) {
+	switch (pick(g, g->model->fmt[0].levels >= 4 && !g->c->stepped ? 4 : 3)) {
 	case 0:
 		replace_table(g, b, actor);
 		break;
 	case 1:
 		change_size(g, b, actor);
+		break;
+	case 3:
+		replace_directory(g, b, actor);
 		break;
 	default:
 		upper_rights(g, b, actor);
