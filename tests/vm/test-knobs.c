@@ -64,7 +64,7 @@ static const struct {
 	{"child-role-check", "no . . . . . . . . . . yes"},
 	{"accumulated-access", "no . yes . . . . . . . . ."},
 	{"role-smap-pke", "yes . . . . . . . . . . ."},
-	{"invpcid-nonpaging", "no . . . yes . . . . . . ."},
+	{"invpcid-nonpaging", "yes no . . yes . . . . . . ."},
 	{"reclaim-first", "no . . . . . . . . . . yes"},
 	{"reclaim-write-lock", "no . . . . yes . . . . . ."},
 	{"zap-spares-roots", "no . . . . . . . . . . yes"},
