@@ -32,8 +32,8 @@ typedef struct {
 
 /* What decides verdicts: in the arena. */
 typedef struct {
-	uint64_t cr3[M2D_MAX_KVM_VCPUS];       /* that the MOV under way loads */
-	uint64_t last_root[M2D_MAX_KVM_VCPUS]; /* entered with, and pCPU + 1 */
+	uint64_t cr3[M2D_MAX_KVM_VCPUS];   /* that the MOV under way loads */
+	uint64_t roots[M2D_MAX_KVM_VCPUS]; /* hash of those that it last entered with */
 	uint64_t chunk[M2D_CHECK_CHUNKS];
 	uint32_t bucket[M2D_CHECK_BUCKETS];
 	/* Writable leafs, by a hash of the page that they map. */
@@ -51,7 +51,8 @@ typedef struct {
 	uint8_t path_wrong[M2D_MAX_KVM_VCPUS]; /* levels that differed when the fault began */
 	uint8_t last_vcpu[M2D_MAX_KVM_VCPUS];  /* + 1, that entered on each pCPU */
 	uint8_t stored; /* vCPUs for which KVM has stored and not told its tables yet */
-	uint8_t pad[2];
+	uint8_t mixed;  /* vCPUs that can use what was cached under another root */
+	uint8_t pad;
 } M2dCheckState;
 
 /* Pages below the root of a vCPU, while neither that nor links change. */
@@ -71,6 +72,8 @@ struct _M2dCheck {
 	 * change; the last flush of each vCPU that covered a change. */
 	GHashTable *changes, *births;
 	M2dMoment flush[M2D_MAX_KVM_VCPUS];
+	/* For stories: the last flush of each vCPU's guest, and the last change of its root. */
+	M2dMoment guest_flush[M2D_MAX_KVM_VCPUS], new_root[M2D_MAX_KVM_VCPUS];
 	uint64_t premises[M2D_N_INVARIANTS];
 	uint16_t *maps; /* by pfn - first_pfn, in the arena: leaf SPTEs of live pages */
 	uint8_t *wrote; /* the same: the guest wrote to the frame since it has it */
@@ -192,13 +195,19 @@ bool m2d_shadowed(const M2dCheck *c, unsigned as, uint64_t gfn, M2dSpIndex *by);
 
 void m2d_inv_spte_changed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_guest_flush(M2dCheck *c, const M2dEvent *e);
+/* m2d_flush_covers: the flush that @e tells of is to drop the item if it is stale. */
+bool m2d_flush_covers(const M2dCheck *c, const M2dEvent *e, M2dItemId id);
 void m2d_inv_remote_flush(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_stale_host_map(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_stale_host_map_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
 void m2d_inv_frame_use_after_free(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_pt_use_after_free(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_id_reuse(M2dCheck *c, const M2dEvent *e);
+/* m2d_root_born: note under which roots an item of @vcpu was cached. */
+void m2d_root_born(M2dCheck *c, unsigned vcpu, M2dItem *it);
 void m2d_inv_other_root(M2dCheck *c, const M2dEvent *e);
+/* m2d_inv_other_root_flushed: a flush of the guest is complete. */
+void m2d_inv_other_root_flushed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_slot_still_mapped(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_slot_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
 void m2d_inv_mmio_stale(M2dCheck *c, const M2dEvent *e);

@@ -105,7 +105,7 @@ static void on_born(M2dItemId id, void *data)
 		/* The entry of a vCPU loads before it is said to be in the guest. */
 		return;
 	}
-	CHECK_PUT(c, it->root, c->vm->vcpu[it->owner]->mmu.root_hpa);
+	m2d_root_born(c, it->owner, it);
 	if (c->opt.audit_every != 0 && it->array <= M2D_ARR_L2_1G)
 		check_walk(c, it->cpu, mmu);
 	if (m2d_item_is_upper(c->items, id))
@@ -308,6 +308,12 @@ static void store_told(M2dCheck *c, const M2dEvent *e)
 		CHECK_PUT(c, c->s->stored, c->s->stored & ~(1u << e->vcpu));
 }
 
+static void new_root(M2dCheck *c, const M2dEvent *e)
+{
+	if (e->vcpu < c->vm->n_vcpus)
+		c->new_root[e->vcpu] = m2d_event_moment(c);
+}
+
 static void hear(M2dCheck *c, const M2dEvent *e)
 {
 	switch (e->type) {
@@ -325,6 +331,10 @@ static void hear(M2dCheck *c, const M2dEvent *e)
 	case M2D_E_GUEST_FLUSH:
 	case M2D_E_GUEST_FLUSH_DONE:
 		m2d_inv_guest_flush(c, e);
+		break;
+	case M2D_E_NEW_PGD:
+	case M2D_E_ROOT_LOAD:
+		new_root(c, e);
 		break;
 	case M2D_E_PV_FLUSH_FLAG:
 	case M2D_E_FLUSH_HW:

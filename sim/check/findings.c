@@ -131,7 +131,10 @@ static char *make_story(M2dCheck *c, const M2dAbout *about)
 		g_string_append(s, "changed: ");
 		append_who(c, s, write);
 		g_string_append(s, ": ");
-		append_write(s, write, "entry");
+		if (write->type < M2D_N_EVENTS)
+			append_event(s, write);
+		else
+			append_write(s, write, "entry");
 		g_string_append_c(s, '\n');
 	}
 	if (promise != NULL && promise->type < M2D_N_EVENTS) {

@@ -94,7 +94,8 @@ void m2d_inv_mmio_flushed(M2dCheck *c, const M2dEvent *e)
 		 &(M2dAbout){.vcpu = e->vcpu,
 			     .gva = v->mmio_gva,
 			     .gpa = v->mmio_gfn << M2D_PAGE_SHIFT,
-			     .hpa = M2D_NO_ADDRESS},
+			     .hpa = M2D_NO_ADDRESS,
+			     .promise = &c->guest_flush[e->vcpu]},
 		 "vcpu%u has flushed, and KVM still takes its gva 0x%" G_GINT64_MODIFIER
 		 "x for MMIO",
 		 e->vcpu, v->mmio_gva);

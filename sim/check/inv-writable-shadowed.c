@@ -44,8 +44,12 @@ static void leaf(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, void
 	uint64_t gfn = e->type == M2D_E_GFN_PROTECTED ? e->a[0] : e->a[1];
 	M2dSpIndex by;
 
-	if (m2d_spte_is_writable(spte) &&
-	    m2d_shadowed(c, m2d_role_as(m2d_sp(c->vm, sp)->role), gfn, &by))
+	if (!m2d_spte_is_writable(spte))
+		return;
+	/* The page that is told of is unsync until just after. */
+	if (e->type == M2D_E_KVM_MMU_SYNC_PAGE)
+		report(c, sp, index, spte, gfn, (M2dSpIndex)e->a[0]);
+	else if (m2d_shadowed(c, m2d_role_as(m2d_sp(c->vm, sp)->role), gfn, &by))
 		report(c, sp, index, spte, gfn, by);
 }
 

@@ -32,7 +32,8 @@ typedef uint32_t M2dItemId; /* 0: none */
 typedef struct {
 	uint64_t tag, data; /* words of the slot first filled */
 	uint64_t gfn;       /* of the first page it translates to, if known; M2D_NO_GFN */
-	uint64_t root;      /* that the owner had when it was filled; 0: not known */
+	/* Where its walk began: hardware's table (0: its tag tells) and the guest's. */
+	uint64_t root, guest_root;
 	uint32_t refs, slots;
 	uint32_t next, prev; /* items cached by the same processor, newest first */
 	uint32_t nodes;      /* entries it stems from */
