@@ -98,6 +98,7 @@ typedef struct {
 	unsigned vcpu; /* M2D_NO_ACTOR: none */
 	uint64_t gva, gpa, hpa;
 	M2dItemId item;           /* 0: none */
+	bool host;                /* the promise about the item is the host's */
 	const M2dMoment *birth;   /* of an SPTE; NULL: not known */
 	const M2dMoment *write;   /* NULL: that of the item */
 	const M2dMoment *promise; /* NULL: that of the item */

@@ -106,7 +106,8 @@ static char *make_story(M2dCheck *c, const M2dAbout *about)
 
 	if (about->item != 0) {
 		const M2dItemStory *own = m2d_item_story(c->items, about->item);
-		bool host = !(m2d_item(c->items, about->item)->due & M2D_DUE_GUEST);
+		const M2dItem *it = m2d_item(c->items, about->item);
+		bool host = about->host || !(it->due & M2D_DUE_GUEST);
 
 		g_string_append(s, "cached:  ");
 		append_who(c, s, &own->birth);
@@ -117,8 +118,8 @@ static char *make_story(M2dCheck *c, const M2dAbout *about)
 			write = m2d_item_change(c->items, about->item, host, M2D_STALE_ALL);
 		if (write == NULL)
 			write = m2d_item_change(c->items, about->item, !host, M2D_STALE_ALL);
-		if (promise == NULL && own->promise.time != 0)
-			promise = &own->promise;
+		if (promise == NULL && it->due & (host ? M2D_DUE_HOST : M2D_DUE_GUEST))
+			promise = host ? &own->host_promise : &own->guest_promise;
 	}
 	if (about->birth != NULL) {
 		g_string_append(s, "cached:  ");

@@ -29,6 +29,8 @@ static void mark(M2dItems *items, M2dItemId id, unsigned guest, unsigned host, c
 	M2D_PUT(items->arena, it->host, it->host | host);
 	if (host == 0 || items->events == NULL || items->events->actor >= 16)
 		return;
+	if ((host & M2D_STALE_GONE) && ((why->a[1] ^ why->a[2]) & M2D_PTE_PS) && why->a[2] != 0)
+		M2D_PUT(items->arena, it->resized, 1);
 	if (host & M2D_STALE_GONE)
 		M2D_PUT(items->arena, it->gone_by, it->gone_by | 1u << items->events->actor);
 	if (host & ~M2D_STALE_ACC)
@@ -132,6 +134,20 @@ unsigned m2d_item_gone_by(const M2dItems *items, M2dItemId id)
 unsigned m2d_item_lost_by(const M2dItems *items, M2dItemId id)
 {
 	return actors_of(items, id, false);
+}
+
+bool m2d_item_resized(const M2dItems *items, M2dItemId id)
+{
+	const M2dItem *it = m2d_item(items, id);
+	bool resized = it->resized;
+
+	for (uint32_t node = it->nodes; node != 0 && !resized;) {
+		const M2dNode *n = m2d_node(items, node);
+
+		resized = (n->key & M2D_NODE_PARENT) && m2d_item_resized(items, (M2dItemId)n->key);
+		node = n->next;
+	}
+	return resized;
 }
 
 const M2dMoment *m2d_item_change(M2dItems *items, M2dItemId id, bool host, unsigned stale)

@@ -18,7 +18,6 @@ void m2d_inv_deferred_flush(M2dCheck *c, const M2dEvent *e)
 		for (M2dItemId id = m2d_items_first(c->items, v->pcpu); id != 0;
 		     id = m2d_items_next(c->items, id)) {
 			const M2dItem *it = m2d_item(c->items, id);
-			const M2dMoment *w;
 			bool size;
 
 			if (it->reported || !m2d_usable(c, i, id) ||
@@ -27,8 +26,7 @@ void m2d_inv_deferred_flush(M2dCheck *c, const M2dEvent *e)
 			/* Another's flush may still be under way. */
 			if (!(m2d_item_gone_by(c->items, id) >> e->actor & 1))
 				continue;
-			w = m2d_item_change(c->items, id, true, M2D_STALE_GONE);
-			size = w != NULL && (w->a[1] ^ w->a[2]) & M2D_SPTE_PS && w->a[2] != 0;
+			size = m2d_item_resized(c->items, id);
 			m2d_find(c, size ? M2D_INV_LEVEL_MIXED : M2D_INV_DEFERRED_FLUSH,
 				 &(M2dAbout){.vcpu = i,
 					     .gva = m2d_tag_va(it->tag),

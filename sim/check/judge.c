@@ -63,34 +63,56 @@ bool m2d_item_writable(const M2dCheck *c, M2dItemId id)
 	return (it->data & (M2D_ITEM_W | M2D_ITEM_D)) == (M2D_ITEM_W | M2D_ITEM_D);
 }
 
-static M2dInvariantId kind_of(const M2dCheck *c, M2dItemId id, bool guest)
+/* The promise of the host's that has a name of its own; else staleness in general. */
+static bool named(const M2dItem *it, M2dInvariantId *inv)
 {
-	unsigned stale =
-		guest ? m2d_item_stale_guest(c->items, id) : m2d_item_stale_host(c->items, id);
-	bool physical = m2d_item_ctx(c->items, id)->kind == M2D_CTX_PHYSICAL;
+	if (!(it->due & M2D_DUE_HOST))
+		return false;
+	switch (it->promise) {
+	case M2D_E_DIRTY_LOG_DONE:
+		*inv = M2D_INV_LOST_DIRTY;
+		return true;
+	case M2D_E_GFN_PROTECTED:
+	case M2D_E_KVM_MMU_SYNC_PAGE:
+		*inv = M2D_INV_WRITABLE_SHADOWED;
+		return true;
+	case M2D_E_FRAME_FREED:
+		*inv = M2D_INV_FRAME_USE_AFTER_FREE;
+		return true;
+	case M2D_E_SP_FREE:
+		*inv = M2D_INV_PT_USE_AFTER_FREE;
+		return true;
+	default:
+		return false;
+	}
+}
 
+/* *@guest: it is the guest's promise that counts. */
+static M2dInvariantId kind_of(const M2dCheck *c, M2dItemId id, bool *guest)
+{
+	const M2dItem *it = m2d_item(c->items, id);
+	unsigned stale = it->due & M2D_DUE_GUEST ? m2d_item_stale_guest(c->items, id)
+						 : m2d_item_stale_host(c->items, id);
+	bool physical = m2d_item_ctx(c->items, id)->kind == M2D_CTX_PHYSICAL;
+	M2dInvariantId inv;
+
+	*guest = it->due & M2D_DUE_GUEST;
 	if (stale == M2D_STALE_ACC)
 		return M2D_INV_LOST_ACCESSED;
-	if (m2d_item_story((M2dItems *)c->items, id)->promise.type == M2D_E_DIRTY_LOG_DONE)
-		return M2D_INV_LOST_DIRTY;
-	if (m2d_item_story((M2dItems *)c->items, id)->promise.type == M2D_E_GFN_PROTECTED ||
-	    m2d_item_story((M2dItems *)c->items, id)->promise.type == M2D_E_KVM_MMU_SYNC_PAGE)
-		return M2D_INV_WRITABLE_SHADOWED;
-	if (m2d_item_story((M2dItems *)c->items, id)->promise.type == M2D_E_FRAME_FREED)
-		return M2D_INV_FRAME_USE_AFTER_FREE;
-	if (m2d_item_story((M2dItems *)c->items, id)->promise.type == M2D_E_SP_FREE)
-		return M2D_INV_PT_USE_AFTER_FREE;
+	if (named(it, &inv)) {
+		*guest = false;
+		return inv;
+	}
 	if (m2d_item_is_upper(c->items, id))
 		return M2D_INV_STALE_PSC;
-	return guest && !physical ? M2D_INV_STALE_GVA : M2D_INV_STALE_GPA;
+	return *guest && !physical ? M2D_INV_STALE_GVA : M2D_INV_STALE_GPA;
 }
 
 static void report_due(M2dCheck *c, unsigned vcpu, M2dItemId id)
 {
 	const M2dItem *it = m2d_item(c->items, id);
-	bool guest = it->due & M2D_DUE_GUEST;
-	bool physical = m2d_item_ctx(c->items, id)->kind == M2D_CTX_PHYSICAL;
-	M2dInvariantId inv = kind_of(c, id, guest);
+	bool physical = m2d_item_ctx(c->items, id)->kind == M2D_CTX_PHYSICAL, guest;
+	M2dInvariantId inv = kind_of(c, id, &guest);
 	M2dAbout about = {
 		.vcpu = vcpu,
 		.gva = physical ? M2D_NO_ADDRESS : m2d_tag_va(it->tag),
@@ -99,6 +121,7 @@ static void report_due(M2dCheck *c, unsigned vcpu, M2dItemId id)
 					     : M2D_NO_ADDRESS,
 		.hpa = it->data & M2D_ITEM_FRAME,
 		.item = id,
+		.host = !guest,
 	};
 
 	m2d_find(c, inv, &about, "vcpu%u can use a stale %s after %s", vcpu,

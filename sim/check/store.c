@@ -287,8 +287,14 @@ void m2d_item_set_due(M2dItems *items, M2dItemId id, unsigned due, const M2dMome
 	if ((new != 0) != (it->due != 0))
 		PUT(items, items->s->n_due, items->s->n_due + (new != 0 ? 1 : UINT32_MAX));
 	PUT(items, it->due, new);
-	if (promise != NULL)
-		m2d_item_story(items, id)->promise = *promise;
+	if (due == 0 || (due & M2D_DUE_HOST))
+		PUT(items, it->promise, due != 0 && promise != NULL ? promise->type : 0);
+	if (promise == NULL)
+		return;
+	if (due & M2D_DUE_HOST)
+		m2d_item_story(items, id)->host_promise = *promise;
+	else
+		m2d_item_story(items, id)->guest_promise = *promise;
 }
 
 /* --- looking ---------------------------------------------------------------------------------- */

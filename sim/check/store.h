@@ -42,11 +42,11 @@ typedef struct {
 	uint8_t due;         /* M2D_DUE_* */
 	uint8_t guest, host; /* M2D_STALE_*: from entries of the guest's and hypervisor's tables */
 	uint8_t reported;
-	uint8_t pad;
+	uint8_t resized;  /* an entry of the hypervisor's went over to another page size */
 	uint16_t asked;   /* actors whose remote flush, now under way, is to drop it */
 	uint16_t gone_by; /* actors that took a page or table away from it on the host's side */
 	uint16_t lost_by; /* actors that took anything but A away on the host's side */
-	uint16_t pad2;
+	uint16_t promise; /* M2dEventType of the promise that covers it; 0: none, or the guest's */
 } M2dItem;
 
 /* A moment of the run. */
@@ -59,7 +59,8 @@ typedef struct {
 } M2dMoment;
 
 typedef struct {
-	M2dMoment birth, promise;
+	M2dMoment birth;
+	M2dMoment guest_promise, host_promise;
 	M2dMoment guest, host; /* first stores that marked it, on either side */
 } M2dItemStory;
 
@@ -94,6 +95,8 @@ unsigned m2d_item_stale_host(const M2dItems *items, M2dItemId id);
 unsigned m2d_item_gone_by(const M2dItems *items, M2dItemId id);
 /* m2d_item_lost_by: the same of all losses but that of A. */
 unsigned m2d_item_lost_by(const M2dItems *items, M2dItemId id);
+/* m2d_item_resized: it, or what it derives from, lost a page to another size. */
+bool m2d_item_resized(const M2dItems *items, M2dItemId id);
 /* m2d_item_change: the store that marked it, or what it derives from, with one of @stale; NULL:
  * none. On the host's side, of several, the one that took the page away. */
 const M2dMoment *m2d_item_change(M2dItems *items, M2dItemId id, bool host, unsigned stale);
