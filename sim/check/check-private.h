@@ -68,9 +68,9 @@ struct _M2dCheck {
 	M2dCheckState *s;
 	M2dCheckOptions opt;
 	GArray *findings; /* of M2dFinding */
-	/* For stories: SPTE number to M2dMoment of the guest's write and of the SPTE's own last
-	 * change; the last flush of each vCPU that covered a change. */
-	GHashTable *changes, *births;
+	/* For stories: the guest's write to the entry of each SPTE and its own last change; the
+	 * last flush of each vCPU that covered a change. */
+	GPtrArray *changes, *births;
 	M2dMoment flush[M2D_MAX_KVM_VCPUS];
 	/* For stories: the last flush of each vCPU's guest, and the last change of its root. */
 	M2dMoment guest_flush[M2D_MAX_KVM_VCPUS], new_root[M2D_MAX_KVM_VCPUS];
@@ -109,6 +109,16 @@ void m2d_find(M2dCheck *c, M2dInvariantId id, const M2dAbout *about, const char 
 	G_GNUC_PRINTF(4, 5);
 /* m2d_event_moment: the event under way. */
 M2dMoment m2d_event_moment(const M2dCheck *c);
+
+/* --- stories of SPTEs (stories.c) ------------------------------------------------------------- */
+
+/* m2d_briefs_new: g_ptr_array_unref(). */
+GPtrArray *m2d_briefs_new(void);
+/* m2d_brief_put: note the time and a[0..2] of @m for SPTE @index of @sp. */
+void m2d_brief_put(GPtrArray *briefs, M2dSpIndex sp, unsigned index, const M2dMoment *m);
+/* m2d_brief_get: fills and returns @m; NULL if nothing was noted. */
+const M2dMoment *m2d_brief_get(const GPtrArray *briefs, M2dSpIndex sp, unsigned index,
+			       M2dMoment *m);
 
 /* --- items of vCPUs (judge.c) ------------------------------------------------------------------
  */

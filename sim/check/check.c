@@ -50,7 +50,7 @@ static uint64_t shadow_gfn(M2dCheck *c, M2dItemId id)
 	uint64_t hpa = m2d_item_leaf_entry(c->items, id), first, n;
 	const M2dItem *it = m2d_item(c->items, id);
 	M2dVtPage *page;
-	M2dMoment *why;
+	M2dMoment why;
 	unsigned index;
 	M2dSpIndex sp;
 
@@ -62,9 +62,9 @@ static uint64_t shadow_gfn(M2dCheck *c, M2dItemId id)
 	page = m2d_vt_page(c, sp, false);
 	if (page != NULL && (page->flags[index] & M2D_VT_CHANGED) &&
 	    m2d_spte_differs(c, sp, index) != M2D_AGREES) {
-		why = g_hash_table_lookup(c->changes, GUINT_TO_POINTER(m2d_sptep(sp, index)));
-		if (why != NULL)
-			m2d_items_mark_guest(c->items, hpa, M2D_STALE_GONE, why);
+		why = m2d_items_moment(c->items);
+		m2d_brief_get(c->changes, sp, index, &why);
+		m2d_items_mark_guest(c->items, hpa, M2D_STALE_GONE, &why);
 	}
 	m2d_leaf_gfns(c, sp, index, &first, &n);
 	/* The item may be a smaller piece of the page. */
@@ -451,8 +451,8 @@ M2dCheck *m2d_check_new(M2dVm *vm, const M2dCheckOptions *options)
 	if (c->opt.max_findings == 0)
 		c->opt.max_findings = 100;
 	c->findings = g_array_new(FALSE, FALSE, sizeof(M2dFinding));
-	c->changes = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-	c->births = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+	c->changes = m2d_briefs_new();
+	c->births = m2d_briefs_new();
 	c->s = m2d_arena_alloc(vm->arena, sizeof(M2dCheckState), 64);
 	c->maps = m2d_arena_alloc(vm->arena, vm->cfg.n_pfns * sizeof(uint16_t) + 8, 64);
 	c->wrote = m2d_arena_alloc(vm->arena, vm->cfg.n_pfns + 8, 64);
@@ -476,8 +476,8 @@ void m2d_check_free(M2dCheck *c)
 	m2d_items_free(c->items);
 	m2d_check_forget(c);
 	g_array_unref(c->findings);
-	g_hash_table_unref(c->changes);
-	g_hash_table_unref(c->births);
+	g_ptr_array_unref(c->changes);
+	g_ptr_array_unref(c->births);
 	for (unsigned i = 0; i < M2D_MAX_KVM_VCPUS; i++)
 		g_free(c->reach[i].pages);
 	g_free(c);

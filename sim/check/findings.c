@@ -72,6 +72,36 @@ static void append_event(GString *s, const M2dMoment *m)
 		g_string_append_printf(s, " (vcpu%u)", m->vcpu);
 }
 
+/* What a promise is, for those who do not know the events. */
+static void append_promise(GString *s, const M2dMoment *m)
+{
+	static const char *const scopes[] = {"an address", "an address of a PCID", "a PCID",
+					     "all but global translations", "everything"};
+	static const struct {
+		M2dEventType type;
+		const char *words;
+	} promises[] = {
+		{M2D_E_FLUSH_REMOTE_DONE, "KVM's remote flush has returned"},
+		{M2D_E_NOTIFIER_DONE, "the notifier has returned, the host may take the pages"},
+		{M2D_E_SLOT_DELETED, "the deletion of the memslot has returned"},
+		{M2D_E_DIRTY_LOG_DONE, "the dirty log was read, the next store must be logged"},
+		{M2D_E_GFN_PROTECTED, "KVM relies on the page being write-protected"},
+		{M2D_E_KVM_MMU_SYNC_PAGE, "KVM takes the shadow page for synchronous"},
+		{M2D_E_FRAME_FREED, "the host gives the frame to others"},
+		{M2D_E_SP_FREE, "the frame of the table is freed"},
+		{M2D_E_OP_DONE, "the operation has ended"},
+	};
+
+	if (m->type == M2D_E_GUEST_FLUSH && m->vcpu != m->actor)
+		g_string_append_printf(s, "vcpu%u's paravirtual flush is asked for: ", m->vcpu);
+	else if (m->type == M2D_E_GUEST_FLUSH && m->a[0] < G_N_ELEMENTS(scopes))
+		g_string_append_printf(s, "vcpu%u's guest flushes %s: ", m->vcpu, scopes[m->a[0]]);
+	for (unsigned i = 0; i < G_N_ELEMENTS(promises); i++)
+		if (promises[i].type == m->type)
+			g_string_append_printf(s, "%s: ", promises[i].words);
+	append_event(s, m);
+}
+
 static void append_item(const M2dCheck *c, GString *s, M2dItemId id)
 {
 	const M2dItem *it = m2d_item(c->items, id);
@@ -142,7 +172,7 @@ static char *make_story(M2dCheck *c, const M2dAbout *about)
 		g_string_append(s, "promise: ");
 		append_who(c, s, promise);
 		g_string_append(s, ": ");
-		append_event(s, promise);
+		append_promise(s, promise);
 		g_string_append_c(s, '\n');
 	}
 	g_string_append(s, "found:   ");

@@ -57,6 +57,7 @@ void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e)
 	for (sp = m2d_root_for(c, e->vcpu, gva); next_table(c->vm, &sp, gva, &level, &index, &spte);
 	     sp = m2d_shadow_sp_of_frame(c->vm, m2d_spte_pfn(&c->vm->fmt, spte))) {
 		M2dVtPage *page = m2d_vt_page(c, sp, false);
+		M2dMoment birth, write;
 
 		if (!(wrong >> level & 1) || !is_wrong(c, sp, index) ||
 		    (page != NULL && (page->flags[index] & M2D_VT_REPORTED)))
@@ -66,8 +67,8 @@ void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e)
 				     .gva = gva,
 				     .gpa = m2d_sp(c->vm, sp)->gfn << M2D_PAGE_SHIFT,
 				     .hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v,
-				     .write = g_hash_table_lookup(
-					     c->changes, GUINT_TO_POINTER(m2d_sptep(sp, index)))},
+				     .birth = m2d_brief_get(c->births, sp, index, &birth),
+				     .write = m2d_brief_get(c->changes, sp, index, &write)},
 			 "a fault of vcpu%u went through SPTE 0x%" G_GINT64_MODIFIER
 			 "x of level %u, which is not what the guest's entry calls for",
 			 e->vcpu, spte, level);

@@ -13,6 +13,7 @@ static void mapped(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, vo
 {
 	bool *found = data;
 	uint64_t gfn, n;
+	M2dMoment birth;
 
 	if (*found || !page_valid(c, sp))
 		return;
@@ -22,7 +23,8 @@ static void mapped(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, vo
 		 &(M2dAbout){.vcpu = M2D_NO_ACTOR,
 			     .gva = M2D_NO_ADDRESS,
 			     .gpa = gfn << M2D_PAGE_SHIFT,
-			     .hpa = m2d_spte_pfn(&c->vm->fmt, spte) << M2D_PAGE_SHIFT},
+			     .hpa = m2d_spte_pfn(&c->vm->fmt, spte) << M2D_PAGE_SHIFT,
+			     .birth = m2d_brief_get(c->births, sp, index, &birth)},
 		 "SPTE 0x%" G_GINT64_MODIFIER "x still maps gfn 0x%" G_GINT64_MODIFIER
 		 "x of a memslot that is gone",
 		 spte, gfn);

@@ -5,13 +5,15 @@
 static void report(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, const char *why)
 {
 	uint64_t gfn, n;
+	M2dMoment birth;
 
 	m2d_leaf_gfns(c, sp, index, &gfn, &n);
 	m2d_find(c, M2D_INV_STALE_HOST_MAP,
 		 &(M2dAbout){.vcpu = M2D_NO_ACTOR,
 			     .gva = M2D_NO_ADDRESS,
 			     .gpa = gfn << M2D_PAGE_SHIFT,
-			     .hpa = m2d_spte_pfn(&c->vm->fmt, spte) << M2D_PAGE_SHIFT},
+			     .hpa = m2d_spte_pfn(&c->vm->fmt, spte) << M2D_PAGE_SHIFT,
+			     .birth = m2d_brief_get(c->births, sp, index, &birth)},
 		 "SPTE 0x%" G_GINT64_MODIFIER "x maps gfn 0x%" G_GINT64_MODIFIER "x %s", spte, gfn,
 		 why);
 }

@@ -130,7 +130,6 @@ static void entry_lost(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t hpa,
 	bool leaf = level == 1 || (old & M2D_PTE_PS);
 	M2dSptep sptep = m2d_sptep(sp, index);
 	M2dMoment why;
-	M2dMoment *kept;
 	unsigned by;
 	bool there;
 
@@ -148,9 +147,7 @@ static void entry_lost(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t hpa,
 	if (!(flags & M2D_VT_CHANGED) || !there) {
 		flags &= ~(M2D_VT_GLOBAL | M2D_VT_EMULATED);
 		flags |= M2D_VT_CHANGED | (leaf && (old & M2D_PTE_G) ? M2D_VT_GLOBAL : 0);
-		kept = g_new(M2dMoment, 1);
-		*kept = why;
-		g_hash_table_insert(c->changes, GUINT_TO_POINTER(sptep), kept);
+		m2d_brief_put(c->changes, sp, index, &why);
 		by = c->vm->ev->vcpu;
 		if (by < c->vm->n_vcpus && !c->vm->vcpu[by]->in_guest)
 			flags |= M2D_VT_EMULATED;
@@ -208,16 +205,12 @@ void m2d_vt_wrote(M2dCheck *c, const M2dWrite *w)
 
 void m2d_vt_born(M2dCheck *c, M2dSpIndex sp, unsigned index, const M2dEvent *e)
 {
-	M2dMoment *birth;
-
-	if (m2d_sp(c->vm, sp)->role & M2D_ROLE_DIRECT)
-		return;
-	birth = g_new(M2dMoment, 1);
-	*birth = m2d_event_moment(c);
-	birth->a[0] = e->a[4];
-	birth->a[1] = e->a[2];
-	birth->a[2] = e->a[3];
-	g_hash_table_insert(c->births, GUINT_TO_POINTER(m2d_sptep(sp, index)), birth);
+	m2d_brief_put(c->births, sp, index,
+		      &(M2dMoment){.time = e->time,
+				   .step = e->step,
+				   .actor = e->actor,
+				   .vcpu = e->vcpu,
+				   .a = {e->a[4], e->a[2], e->a[3]}});
 }
 
 static bool present(const M2dCheck *c, M2dSpIndex sp, unsigned index)
@@ -236,17 +229,15 @@ static const M2dMoment *flush_of(const M2dCheck *c, unsigned vcpus, unsigned vcp
 static void report(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, unsigned index)
 {
 	M2dVtPage *page = m2d_vt_page(c, sp, false);
-	const M2dMoment *write =
-		g_hash_table_lookup(c->changes, GUINT_TO_POINTER(m2d_sptep(sp, index)));
+	M2dMoment birth, write;
 	uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, index));
-	M2dAbout about = {
-		.vcpu = vcpu,
-		.gva = M2D_NO_ADDRESS,
-		.gpa = m2d_entry_gfn(c, sp, index) << M2D_PAGE_SHIFT,
-		.hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v,
-		.birth = g_hash_table_lookup(c->births, GUINT_TO_POINTER(m2d_sptep(sp, index))),
-		.write = write,
-		.promise = flush_of(c, page->flushed[index], vcpu)};
+	M2dAbout about = {.vcpu = vcpu,
+			  .gva = M2D_NO_ADDRESS,
+			  .gpa = m2d_entry_gfn(c, sp, index) << M2D_PAGE_SHIFT,
+			  .hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v,
+			  .birth = m2d_brief_get(c->births, sp, index, &birth),
+			  .write = m2d_brief_get(c->changes, sp, index, &write),
+			  .promise = flush_of(c, page->flushed[index], vcpu)};
 
 	if (page->flags[index] & M2D_VT_REPORTED)
 		return;
