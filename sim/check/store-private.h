@@ -19,20 +19,20 @@ typedef struct {
 #define M2D_NODE_PARENT M2D_BIT(63) /* key is the number of an item */
 
 #define M2D_POOL_CHUNK  1024u
-#define M2D_POOL_CHUNKS 4096u
+#define M2D_POOL_CHUNKS 1024u
 
-/* Numbers of equal objects, in the arena. */
+/* Numbers of equal objects, in the arena. The lowest free one is taken, and each processor has its
+ * own, so that states which differ in the order of what came before are equal. */
 typedef struct {
-	uint64_t chunk[M2D_POOL_CHUNKS]; /* offsets */
-	uint32_t n;                      /* numbers ever used; 0 never is */
-	uint32_t free;                   /* first free one, linked by its first word */
+	uint64_t chunk[M2D_POOL_CHUNKS];    /* offsets: a map of free numbers, then objects */
+	uint64_t any[M2D_POOL_CHUNKS / 64]; /* chunks with a free number */
 	uint32_t size, pad;
 } M2dItemPool;
 
 #define M2D_ITEM_BUCKETS (1u << 14)
 
 typedef struct {
-	M2dItemPool items, nodes;
+	M2dItemPool items[M2D_MAX_WATCHED], nodes[M2D_MAX_WATCHED];
 	uint32_t bucket[M2D_ITEM_BUCKETS]; /* first node */
 	uint32_t first[M2D_MAX_WATCHED];   /* item cached by the processor */
 	uint32_t n_due;
@@ -72,15 +72,15 @@ struct _M2dItems {
 	bool guests_only;
 	unsigned n_cpus;
 	M2dItemCpu cpu[M2D_MAX_WATCHED];
-	M2dItemStory *story; /* by item */
-	uint32_t n_story;
+	M2dItemStory *story[M2D_MAX_WATCHED]; /* by item */
+	uint32_t n_story[M2D_MAX_WATCHED];
 	void (*born)(M2dItemId, void *);
 	void *born_data;
 };
 
 void *m2d_items_pool_at(const M2dArena *arena, const M2dItemPool *pool, uint32_t id);
-uint32_t m2d_items_pool_take(M2dArena *arena, M2dItemPool *pool);
-void m2d_items_pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id);
+/* m2d_items_pool_grow: make the next chunk. */
+void m2d_items_pool_grow(M2dArena *arena, M2dItemPool *pool, unsigned chunk);
 
 /* m2d_items_make: an item of @held for @slot of @array. */
 M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2dHeld *held,
@@ -98,5 +98,6 @@ static inline uint32_t m2d_items_bucket(uint64_t hpa)
 
 static inline M2dNode *m2d_node(const M2dItems *items, uint32_t id)
 {
-	return m2d_items_pool_at(items->arena, &items->s->nodes, id);
+	return m2d_items_pool_at(items->arena, &items->s->nodes[id % M2D_MAX_WATCHED],
+				 id / M2D_MAX_WATCHED);
 }

@@ -7,43 +7,77 @@
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
+#define MAP_WORDS (M2D_POOL_CHUNK / 64)
+
+static uint64_t *chunk_map(const M2dArena *arena, const M2dItemPool *pool, uint32_t id)
+{
+	return m2d_arena_at(arena, pool->chunk[id / M2D_POOL_CHUNK]);
+}
+
 void *m2d_items_pool_at(const M2dArena *arena, const M2dItemPool *pool, uint32_t id)
 {
-	uint8_t *chunk = m2d_arena_at(arena, pool->chunk[id / M2D_POOL_CHUNK]);
+	uint8_t *objects = (uint8_t *)(chunk_map(arena, pool, id) + MAP_WORDS);
 
-	return chunk + (size_t)(id % M2D_POOL_CHUNK) * pool->size;
+	return objects + (size_t)(id % M2D_POOL_CHUNK) * pool->size;
 }
 
-uint32_t m2d_items_pool_take(M2dArena *arena, M2dItemPool *pool)
+void m2d_items_pool_grow(M2dArena *arena, M2dItemPool *pool, unsigned chunk)
 {
-	uint32_t id = pool->free;
+	uint64_t *map =
+		m2d_arena_alloc(arena, MAP_WORDS * 8 + (uint64_t)M2D_POOL_CHUNK * pool->size, 64);
 
-	if (id != 0) {
-		uint32_t *link = m2d_items_pool_at(arena, pool, id);
-
-		m2d_set32(arena, &pool->free, *link);
-		m2d_set32(arena, link, 0);
-		return id;
-	}
-	id = MAX(pool->n, 1);
-	if (id % M2D_POOL_CHUNK == 0 || pool->n == 0) {
-		void *chunk = m2d_arena_alloc(arena, (uint64_t)M2D_POOL_CHUNK * pool->size, 64);
-
-		g_assert(id / M2D_POOL_CHUNK < M2D_POOL_CHUNKS);
-		m2d_set64(arena, &pool->chunk[id / M2D_POOL_CHUNK], m2d_arena_offset(arena, chunk));
-	}
-	m2d_set32(arena, &pool->n, id + 1);
-	return id;
+	for (unsigned i = 0; i < MAP_WORDS; i++)
+		m2d_set64(arena, &map[i], UINT64_MAX);
+	if (chunk == 0)
+		m2d_set64(arena, &map[0], UINT64_MAX - 1); /* 0 is no number */
+	m2d_set64(arena, &pool->chunk[chunk], m2d_arena_offset(arena, map));
+	m2d_set64(arena, &pool->any[chunk / 64], pool->any[chunk / 64] | M2D_BIT(chunk % 64));
 }
 
-void m2d_items_pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id)
+/* The lowest chunk with a free number. */
+static unsigned free_chunk(M2dArena *arena, M2dItemPool *pool)
+{
+	unsigned chunk = 0;
+
+	for (unsigned i = 0; i < M2D_POOL_CHUNKS / 64; i++)
+		if (pool->any[i] != 0)
+			return i * 64 + (unsigned)__builtin_ctzll(pool->any[i]);
+	while (chunk < M2D_POOL_CHUNKS && pool->chunk[chunk] != 0)
+		chunk++;
+	g_assert(chunk < M2D_POOL_CHUNKS);
+	m2d_items_pool_grow(arena, pool, chunk);
+	return chunk;
+}
+
+static uint32_t pool_take(M2dArena *arena, M2dItemPool *pool)
+{
+	unsigned chunk = free_chunk(arena, pool), word = 0, bit;
+	uint64_t *map = m2d_arena_at(arena, pool->chunk[chunk]);
+	bool more = false;
+
+	while (map[word] == 0)
+		word++;
+	bit = (unsigned)__builtin_ctzll(map[word]);
+	m2d_set64(arena, &map[word], map[word] & (map[word] - 1));
+	for (unsigned i = word; i < MAP_WORDS && !more; i++)
+		more = map[i] != 0;
+	if (!more)
+		m2d_set64(arena, &pool->any[chunk / 64],
+			  pool->any[chunk / 64] & ~M2D_BIT(chunk % 64));
+	return chunk * M2D_POOL_CHUNK + word * 64 + bit;
+}
+
+static void pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id)
 {
 	static const uint8_t none[MAX(sizeof(M2dItem), sizeof(M2dNode))];
-	void *object = m2d_items_pool_at(arena, pool, id);
+	unsigned chunk = id / M2D_POOL_CHUNK, i = id % M2D_POOL_CHUNK;
+	uint64_t *map = chunk_map(arena, pool, id);
 
-	m2d_arena_write(arena, object, none, pool->size);
-	m2d_set32(arena, object, pool->free);
-	m2d_set32(arena, &pool->free, id);
+	m2d_arena_write(arena, m2d_items_pool_at(arena, pool, id), none, pool->size);
+	m2d_set64(arena, &map[i / 64], map[i / 64] | M2D_BIT(i % 64));
+	if (!(pool->any[chunk / 64] >> chunk % 64 & 1))
+		m2d_set64(arena, &pool->any[chunk / 64],
+			  pool->any[chunk / 64] | M2D_BIT(chunk % 64));
 }
 
 /* --- life of the store ------------------------------------------------------------------------ */
@@ -55,8 +89,6 @@ M2dItems *m2d_items_new(M2dArena *arena, const M2dEvents *events)
 	items->arena = arena;
 	items->events = events;
 	items->s = m2d_arena_alloc(arena, sizeof(M2dItemsState), 64);
-	PUT(items, items->s->items.size, sizeof(M2dItem));
-	PUT(items, items->s->nodes.size, sizeof(M2dNode));
 	return items;
 }
 
@@ -66,7 +98,8 @@ void m2d_items_free(M2dItems *items)
 		return;
 	for (unsigned i = 0; i < items->n_cpus; i++)
 		items->cpu[i].mmu->tlb.watch = NULL;
-	g_free(items->story);
+	for (unsigned i = 0; i < M2D_MAX_WATCHED; i++)
+		g_free(items->story[i]);
 	g_free(items);
 }
 
@@ -79,6 +112,10 @@ unsigned m2d_items_watch(M2dItems *items, M2dVcpu *vcpu)
 	c->vcpu = vcpu;
 	c->mmu = m2d_vcpu_mmu(vcpu);
 	c->id = items->n_cpus++;
+	PUT(items, items->s->items[c->id].size, sizeof(M2dItem));
+	PUT(items, items->s->nodes[c->id].size, sizeof(M2dNode));
+	m2d_items_pool_grow(items->arena, &items->s->items[c->id], 0);
+	m2d_items_pool_grow(items->arena, &items->s->nodes[c->id], 0);
 	m2d_items_watch_init(c);
 	return c->id;
 }
@@ -117,20 +154,22 @@ M2dMoment m2d_items_moment(const M2dItems *items)
 
 M2dItem *m2d_item(const M2dItems *items, M2dItemId id)
 {
-	return m2d_items_pool_at(items->arena, &items->s->items, id);
+	return m2d_items_pool_at(items->arena, &items->s->items[id % M2D_MAX_WATCHED],
+				 id / M2D_MAX_WATCHED);
 }
 
 M2dItemStory *m2d_item_story(M2dItems *items, M2dItemId id)
 {
-	if (id >= items->n_story) {
-		uint32_t n = MAX(id + 1, 2 * items->n_story);
+	unsigned cpu = id % M2D_MAX_WATCHED;
+	uint32_t i = id / M2D_MAX_WATCHED, *n = &items->n_story[cpu], more;
 
-		items->story = g_renew(M2dItemStory, items->story, n);
-		memset(items->story + items->n_story, 0,
-		       (n - items->n_story) * sizeof(M2dItemStory));
-		items->n_story = n;
+	if (i >= *n) {
+		more = MAX(i + 1, 2 * *n);
+		items->story[cpu] = g_renew(M2dItemStory, items->story[cpu], more);
+		memset(items->story[cpu] + *n, 0, (more - *n) * sizeof(M2dItemStory));
+		*n = more;
 	}
-	return &items->story[id];
+	return &items->story[cpu][i];
 }
 
 static void link_item(M2dItems *items, M2dItemId id)
@@ -172,7 +211,7 @@ static void free_node(M2dItems *items, uint32_t id)
 		if (n->hash_next != 0)
 			PUT(items, m2d_node(items, n->hash_next)->hash_prev, n->hash_prev);
 	}
-	m2d_items_pool_give(items->arena, &items->s->nodes, id);
+	pool_give(items->arena, &items->s->nodes[id % M2D_MAX_WATCHED], id / M2D_MAX_WATCHED);
 }
 
 void m2d_items_hold(M2dItems *items, M2dItemId id)
@@ -201,7 +240,7 @@ void m2d_items_release(M2dItems *items, M2dItemId id)
 			m2d_items_release(items, (M2dItemId)n.key);
 		node = n.next;
 	}
-	m2d_items_pool_give(items->arena, &items->s->items, id);
+	pool_give(items->arena, &items->s->items[id % M2D_MAX_WATCHED], id / M2D_MAX_WATCHED);
 }
 
 void m2d_items_place(M2dItemCpu *c, unsigned array, uint32_t slot, M2dItemId id)
@@ -228,24 +267,36 @@ void m2d_items_place(M2dItemCpu *c, unsigned array, uint32_t slot, M2dItemId id)
 	}
 }
 
+/* Nodes of one bucket are in the order of their numbers, whatever came first. */
+static void link_node(M2dItems *items, uint32_t node)
+{
+	M2dNode *n = m2d_node(items, node);
+	uint32_t *link = &items->s->bucket[m2d_items_bucket(n->key & M2D_NODE_HPA)], prev = 0;
+
+	while (*link != 0 && *link < node) {
+		prev = *link;
+		link = &m2d_node(items, prev)->hash_next;
+	}
+	PUT(items, n->hash_prev, prev);
+	PUT(items, n->hash_next, *link);
+	if (*link != 0)
+		PUT(items, m2d_node(items, *link)->hash_prev, node);
+	PUT(items, *link, node);
+}
+
 static void add_node(M2dItems *items, M2dItemId id, uint64_t key)
 {
-	uint32_t node = m2d_items_pool_take(items->arena, &items->s->nodes);
-	M2dNode *n = m2d_node(items, node);
 	M2dItem *it = m2d_item(items, id);
+	uint32_t node =
+		pool_take(items->arena, &items->s->nodes[it->cpu]) * M2D_MAX_WATCHED + it->cpu;
+	M2dNode *n = m2d_node(items, node);
 
 	PUT(items, n->key, key);
 	PUT(items, n->item, id);
 	PUT(items, n->next, it->nodes);
 	PUT(items, it->nodes, node);
-	if (!(key & M2D_NODE_PARENT)) {
-		uint32_t *head = &items->s->bucket[m2d_items_bucket(key & M2D_NODE_HPA)];
-
-		PUT(items, n->hash_next, *head);
-		if (*head != 0)
-			PUT(items, m2d_node(items, *head)->hash_prev, node);
-		PUT(items, *head, node);
-	}
+	if (!(key & M2D_NODE_PARENT))
+		link_node(items, node);
 }
 
 M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2dHeld *held,
@@ -253,7 +304,7 @@ M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2d
 {
 	M2dItems *items = c->items;
 	const M2dArray *a = &c->mmu->tlb.array[array];
-	M2dItemId id = m2d_items_pool_take(items->arena, &items->s->items);
+	M2dItemId id = pool_take(items->arena, &items->s->items[c->id]) * M2D_MAX_WATCHED + c->id;
 	M2dItem *it = m2d_item(items, id);
 	M2dItemStory *story;
 
