@@ -251,7 +251,7 @@ static bool come_back(Run *x, unsigned actor)
 	m2d_op_preset(&op, M2D_OP_RESUME);
 	op.arg[0] = pcpu;
 	op.given = 1;
-	return begin(x, actor, &op);
+	return begin(x, actor, &op) && (m2d_kvm_step(x->vm, actor), true);
 }
 
 static bool begin_next(Run *x, unsigned actor)
@@ -265,7 +265,11 @@ static bool begin_next(Run *x, unsigned actor)
 		x->next[actor] = 0;
 	}
 	if (x->next[actor] < x->group[actor].n) {
-		begin(x, actor, &x->group[actor].op[x->next[actor]++]);
+		const M2dOp *op = &x->group[actor].op[x->next[actor]++];
+
+		/* The processor is taken with the decision for it. */
+		if (begin(x, actor, op) && op->kind == M2D_OP_RESUME)
+			m2d_kvm_step(x->vm, actor);
 		return true;
 	}
 	x->busy[actor] = false;
