@@ -59,7 +59,10 @@ static bool ready(M2dRuntime *rt, unsigned actor, M2dWait kind, uint64_t arg)
 	case M2D_WAIT_NOTIFIER:
 		return vm->s->mmu_invalidate_in_progress == 0;
 	case M2D_WAIT_RETRY:
-		return vm->vcpu[actor]->kicks != 0 || !m2d_mmu_must_retry(vm, actor, arg);
+		/* One that was scheduled out has left the guest and reads memslots until it is
+		 * back. */
+		return vm->vcpu[actor]->kicks != 0 || !vm->vcpu[actor]->in_guest ||
+		       !m2d_mmu_must_retry(vm, actor, arg);
 	case M2D_WAIT_GUEST:
 		v = vm->vcpu[arg];
 		return v->unacked == 0 || v->kicks != 0 || (v->ipis != 0 && v->loaded);

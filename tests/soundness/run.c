@@ -307,6 +307,28 @@ static bool turn(Run *x, unsigned actor)
 	return true;
 }
 
+/* Everything that was begun has ended. */
+static void check_ended(Run *x)
+{
+	g_autoptr(GString) what = g_string_new(NULL);
+
+	for (unsigned a = 0; a < x->vm->rt->n_tasks; a++) {
+		const M2dTask *t = x->vm->rt->task[a];
+
+		if (m2d_kvm_idle(x->vm, a))
+			continue;
+		g_string_append_printf(
+			what, "actor %u never ends %s: at %s, waits for %u 0x%" PRIx64 "; ", a,
+			m2d_op_info[x->oracle->op[a].kind].verb, m2d_point_name((M2dPoint)t->point),
+			t->wait, t->wait_arg);
+	}
+	if (what->len != 0) {
+		g_string_append_printf(what, "srcu 0x%x, before the swap 0x%x", x->vm->s->srcu,
+				       x->vm->s->srcu_old);
+		take(x->r, "deadlock", what->str, NULL);
+	}
+}
+
 static void stepped(Run *x)
 {
 	unsigned idle = 0;
@@ -319,17 +341,8 @@ static void stepped(Run *x)
 			actor = x->vm->host_actor;
 		idle = turn(x, actor) ? 0 : idle + 1;
 	}
-	for (unsigned a = 0; a < x->vm->rt->n_tasks && !anything(x); a++) {
-		const M2dTask *t = x->vm->rt->task[a];
-		g_autofree char *what = NULL;
-
-		if (m2d_kvm_idle(x->vm, a))
-			continue;
-		what = g_strdup_printf("actor %u never ends %s: at %s, waits for %u 0x%" PRIx64, a,
-				       m2d_op_info[x->oracle->op[a].kind].verb,
-				       m2d_point_name((M2dPoint)t->point), t->wait, t->wait_arg);
-		take(x->r, "deadlock", what, NULL);
-	}
+	if (!anything(x))
+		check_ended(x);
 	x->vm->rt->stepping = false;
 }
 
