@@ -306,7 +306,6 @@ M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2d
 	const M2dArray *a = &c->mmu->tlb.array[array];
 	M2dItemId id = pool_take(items->arena, &items->s->items[c->id]) * M2D_MAX_WATCHED + c->id;
 	M2dItem *it = m2d_item(items, id);
-	M2dItemStory *story;
 
 	PUT(items, it->tag, a->tag[slot]);
 	PUT(items, it->data, a->data[slot]);
@@ -323,8 +322,8 @@ M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2d
 	if (m2d_item_is_upper(items, id))
 		add_node(items, id, M2D_NODE_TABLE | (it->data & M2D_ITEM_FRAME));
 	m2d_items_place(c, array, slot, id);
-	story = m2d_item_story(items, id);
-	*story = (M2dItemStory){.birth = m2d_items_moment(items)};
+	/* The other moments are set before what says that they are. */
+	m2d_item_story(items, id)->birth = m2d_items_moment(items);
 	return id;
 }
 
