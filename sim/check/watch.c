@@ -82,6 +82,7 @@ static void on_begin(void *data)
 	held_clear(c->items, &c->guest);
 	held_clear(c->items, &c->nested);
 	c->start = c->cursor = c->mmu->log.n;
+	c->off = c->items->guests_only && !m2d_vcpu_in_guest(c->vcpu);
 	c->hosts = c->items->host_tables && m2d_vcpu_in_guest(c->vcpu);
 }
 
