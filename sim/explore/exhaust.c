@@ -25,13 +25,13 @@
 typedef struct {
 	M2dMark mark;
 	uint64_t key;
-	uint32_t todo;      /* actors still to be explored here */
+	uint32_t pending;   /* actors still to be explored here */
 	uint32_t sleep;     /* asleep: from above, plus those explored here */
 	uint8_t actor, alt; /* being explored */
 	uint8_t n_alts;
 	uint8_t last; /* actor that led here; M2D_EX_MAX_ACTORS: none */
 	uint8_t preemptions;
-	bool reduced; /* todo is a persistent set smaller than the enabled actors */
+	bool reduced; /* pending is a persistent set smaller than the enabled actors */
 } Frame;
 
 typedef struct {
@@ -132,7 +132,7 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
 	uint64_t key = state_key(s, last), key2 = wide_key(s), slot;
-	uint32_t enabled, todo;
+	uint32_t enabled, pending;
 	Frame f = {.key = key, .last = (uint8_t)last, .preemptions = (uint8_t)preemptions};
 
 	slot = m2d_ex_table_find(&s->table, key, key2);
@@ -143,15 +143,15 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 			if (preemptions >= stored)
 				return false;
 			s->table.value[slot] = (uint16_t)preemptions;
-			todo = m2d_ex_enabled(m);
+			pending = m2d_ex_enabled(m);
 		} else {
 			/* What slept at the visits before and does not now. */
-			todo = stored & ~sleep;
-			if (todo == 0)
+			pending = stored & ~sleep;
+			if (pending == 0)
 				return false;
 			s->table.value[slot] = (uint16_t)(stored & sleep);
 			/* The rest was explored then. */
-			sleep |= m2d_ex_enabled(m) & ~todo;
+			sleep |= m2d_ex_enabled(m) & ~pending;
 		}
 	} else {
 		run->r->states++;
@@ -163,9 +163,9 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 		enabled = m2d_ex_enabled(m);
 		if (enabled == 0)
 			m2d_ex_terminal(run, (M2dExStep *)(void *)s->path->data, s->path->len);
-		todo = persistent_set(s, enabled);
-		f.reduced = todo != enabled;
-		todo &= ~sleep;
+		pending = persistent_set(s, enabled);
+		f.reduced = pending != enabled;
+		pending &= ~sleep;
 		slot = m2d_ex_table_add(&s->table, slot, key, key2,
 					s->bounded ? (uint16_t)preemptions : (uint16_t)sleep);
 		if (slot == UINT64_MAX) {
@@ -174,9 +174,9 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 			return false;
 		}
 	}
-	if (todo == 0)
+	if (pending == 0)
 		return false;
-	f.todo = todo;
+	f.pending = pending;
 	f.sleep = sleep;
 	f.actor = M2D_EX_MAX_ACTORS;
 	f.mark = m2d_arena_mark(m->arena);
@@ -200,13 +200,13 @@ static bool next_choice(const Search *s, Frame *f)
 		return true;
 	if (f->actor != M2D_EX_MAX_ACTORS && s->sleep)
 		f->sleep |= 1u << f->actor;
-	if (f->todo == 0)
+	if (f->pending == 0)
 		return false;
 	/* The actor that ran last goes first: schedules with few switches are found early. */
-	f->actor = (uint8_t)(f->last < M2D_EX_MAX_ACTORS && f->todo >> f->last & 1
+	f->actor = (uint8_t)(f->last < M2D_EX_MAX_ACTORS && f->pending >> f->last & 1
 				     ? f->last
-				     : (unsigned)__builtin_ctz(f->todo));
-	f->todo &= ~(1u << f->actor);
+				     : (unsigned)__builtin_ctz(f->pending));
+	f->pending &= ~(1u << f->actor);
 	f->alt = 0;
 	f->n_alts = (uint8_t)m->enabled(m->data, f->actor);
 	g_assert(f->n_alts <= M2D_EX_MAX_ALTS);
@@ -220,7 +220,7 @@ static void widen(const Search *s, Frame *f)
 		return;
 	f->reduced = false;
 	/* Explored ones are asleep or under way. */
-	f->todo = m2d_ex_enabled(s->run->m) & ~f->sleep & ~(1u << f->actor);
+	f->pending = m2d_ex_enabled(s->run->m) & ~f->sleep & ~(1u << f->actor);
 }
 
 static void take(Search *s, Frame *f)
