@@ -110,6 +110,8 @@ bool m2d_prepare_zap_page(M2dVm *vm, M2dSpIndex i, unsigned list, unsigned *nr)
 
 	if (sp->on_list == M2D_ON_ZAPPED || sp->on_list == M2D_ON_OBSOLETE) {
 		m2d_emit(vm->ev, KVM_BUG, M2D_BUG_DOUBLE_ZAP, sp->pfn << 12);
+		if (nr != NULL)
+			*nr = 0;
 		return false;
 	}
 	m2d_sp_event(vm, M2D_E_KVM_MMU_PREPARE_ZAP_PAGE, i, false);
