@@ -85,55 +85,48 @@ void m2d_items_mark_guest(M2dItems *items, uint64_t hpa, unsigned stale, const M
 	}
 }
 
+typedef enum {
+	STALE_GUEST,
+	STALE_HOST,
+	GONE_BY,
+	LOST_BY
+} Bits;
+
 /* OR over an item and all it derives from. */
-static unsigned stale_of(const M2dItems *items, M2dItemId id, bool host)
+static unsigned bits_of(const M2dItems *items, M2dItemId id, Bits which)
 {
 	const M2dItem *it = m2d_item(items, id);
-	unsigned stale = host ? it->host : it->guest;
+	const unsigned own[] = {it->guest, it->host, it->gone_by, it->lost_by};
+	unsigned bits = own[which];
 
 	for (uint32_t node = it->nodes; node != 0;) {
 		const M2dNode *n = m2d_node(items, node);
 
 		if (n->key & M2D_NODE_PARENT)
-			stale |= stale_of(items, (M2dItemId)n->key, host);
+			bits |= bits_of(items, (M2dItemId)n->key, which);
 		node = n->next;
 	}
-	return stale;
+	return bits;
 }
 
 unsigned m2d_item_stale_guest(const M2dItems *items, M2dItemId id)
 {
-	return stale_of(items, id, false);
+	return bits_of(items, id, STALE_GUEST);
 }
 
 unsigned m2d_item_stale_host(const M2dItems *items, M2dItemId id)
 {
-	return stale_of(items, id, true);
-}
-
-static unsigned actors_of(const M2dItems *items, M2dItemId id, bool gone)
-{
-	const M2dItem *it = m2d_item(items, id);
-	unsigned by = gone ? it->gone_by : it->lost_by;
-
-	for (uint32_t node = it->nodes; node != 0;) {
-		const M2dNode *n = m2d_node(items, node);
-
-		if (n->key & M2D_NODE_PARENT)
-			by |= actors_of(items, (M2dItemId)n->key, gone);
-		node = n->next;
-	}
-	return by;
+	return bits_of(items, id, STALE_HOST);
 }
 
 unsigned m2d_item_gone_by(const M2dItems *items, M2dItemId id)
 {
-	return actors_of(items, id, true);
+	return bits_of(items, id, GONE_BY);
 }
 
 unsigned m2d_item_lost_by(const M2dItems *items, M2dItemId id)
 {
-	return actors_of(items, id, false);
+	return bits_of(items, id, LOST_BY);
 }
 
 bool m2d_item_resized(const M2dItems *items, M2dItemId id)
