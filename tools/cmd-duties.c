@@ -15,7 +15,6 @@ static const GOptionEntry entries[] = {
 static void print_json(void)
 {
 	M2dJson *json = m2d_json_new();
-	g_autofree char *text = NULL;
 
 	m2d_json_array_begin(json, NULL);
 	for (unsigned i = 0; i < M2D_N_DUTIES; i++) {
@@ -25,8 +24,7 @@ static void print_json(void)
 		m2d_json_object_end(json);
 	}
 	m2d_json_array_end(json);
-	text = m2d_json_finish(json);
-	fputs(text, stdout);
+	m2d_cmd_print_json(json);
 }
 
 static int run(int argc, char **argv)

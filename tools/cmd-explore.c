@@ -355,11 +355,8 @@ static int explore_all(int n, char **paths)
 		if (!explore_file(paths[i], json, &status, &error))
 			return m2d_cmd_fail(&m2d_cmd_explore, error);
 	if (json != NULL) {
-		g_autofree char *text = NULL;
-
 		m2d_json_array_end(json);
-		text = m2d_json_finish(json);
-		fputs(text, stdout);
+		m2d_cmd_print_json(json);
 	}
 	finish = m2d_cmd_finish_stdout(&m2d_cmd_explore);
 	return finish != 0 ? finish : status;

@@ -192,7 +192,6 @@ static void json_item(const char *key, const char *value, void *data)
 static void print_counts(const M2dGenConfig *config, const uint64_t counts[3])
 {
 	M2dJson *json;
-	g_autofree char *text = NULL;
 
 	if (!json_output) {
 		for (unsigned k = 0; k < 3; k++)
@@ -212,8 +211,7 @@ static void print_counts(const M2dGenConfig *config, const uint64_t counts[3])
 	m2d_gen_config_foreach(config, json_item, json);
 	m2d_json_object_end(json);
 	m2d_json_object_end(json);
-	text = m2d_json_finish(json);
-	fputs(text, stdout);
+	m2d_cmd_print_json(json);
 }
 
 static int run(int argc, char **argv)

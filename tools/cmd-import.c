@@ -40,7 +40,6 @@ static bool on_progress(uint64_t bytes, uint64_t total, void *data)
 static void print_json(const M2dImport *im, const char *in)
 {
 	M2dJson *json = m2d_json_new();
-	g_autofree char *text = NULL;
 
 	m2d_json_object_begin(json, NULL);
 	m2d_json_string(json, "input", in);
@@ -64,8 +63,7 @@ static void print_json(const M2dImport *im, const char *in)
 			m2d_json_uint(json, m2d_trace_event_name(k), im->events[k]);
 	m2d_json_object_end(json);
 	m2d_json_object_end(json);
-	text = m2d_json_finish(json);
-	fputs(text, stdout);
+	m2d_cmd_print_json(json);
 }
 
 static void print_count(const char *name, uint64_t n)

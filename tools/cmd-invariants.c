@@ -35,13 +35,6 @@ static void json_one(M2dJson *json, const M2dInvariant *i)
 	m2d_json_object_end(json);
 }
 
-static void finish_json(M2dJson *json)
-{
-	g_autofree char *text = m2d_json_finish(json);
-
-	fputs(text, stdout);
-}
-
 static void list(void)
 {
 	M2dJson *json;
@@ -57,7 +50,7 @@ static void list(void)
 	for (unsigned i = 0; i < M2D_N_INVARIANTS; i++)
 		json_one(json, m2d_invariant((M2dInvariantId)i));
 	m2d_json_array_end(json);
-	finish_json(json);
+	m2d_cmd_print_json(json);
 }
 
 static int show(const char *name)
@@ -78,7 +71,7 @@ static int show(const char *name)
 	if (json_output) {
 		json = m2d_json_new();
 		json_one(json, i);
-		finish_json(json);
+		m2d_cmd_print_json(json);
 		return 0;
 	}
 	printf("%s: %s\n\ncatalogue: %s\nsource:    %s\n", i->name, i->statement, i->ids,

@@ -101,13 +101,6 @@ static void show_text(const M2dKnob *k)
 	}
 }
 
-static void finish_json(M2dJson *json)
-{
-	g_autofree char *text = m2d_json_finish(json);
-
-	fputs(text, stdout);
-}
-
 static void list(void)
 {
 	M2dJson *json;
@@ -121,7 +114,7 @@ static void list(void)
 	for (unsigned i = 0; i < M2D_N_KNOBS; i++)
 		json_knob(json, m2d_knob((M2dKnobId)i));
 	m2d_json_array_end(json);
-	finish_json(json);
+	m2d_cmd_print_json(json);
 }
 
 static int show(const char *name)
@@ -138,7 +131,7 @@ static int show(const char *name)
 	}
 	json = m2d_json_new();
 	json_knob(json, m2d_knob((M2dKnobId)id));
-	finish_json(json);
+	m2d_cmd_print_json(json);
 	return 0;
 }
 

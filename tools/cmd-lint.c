@@ -61,11 +61,8 @@ static int run(int argc, char **argv)
 		worst = MAX(worst, status);
 	}
 	if (json != NULL) {
-		g_autofree char *text = NULL;
-
 		m2d_json_array_end(json);
-		text = m2d_json_finish(json);
-		fputs(text, stdout);
+		m2d_cmd_print_json(json);
 	}
 	status = m2d_cmd_finish_stdout(&m2d_cmd_lint);
 	return MAX(worst, status);

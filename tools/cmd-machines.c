@@ -26,7 +26,6 @@ static int list(void)
 {
 	g_auto(GStrv) names = m2d_machine_list();
 	M2dJson *json = json_output ? m2d_json_new() : NULL;
-	g_autofree char *text = NULL;
 	int status = 0;
 
 	if (json != NULL)
@@ -50,8 +49,7 @@ static int list(void)
 	}
 	if (json != NULL) {
 		m2d_json_array_end(json);
-		text = m2d_json_finish(json);
-		fputs(text, stdout);
+		m2d_cmd_print_json(json);
 	}
 	return status;
 }
@@ -105,8 +103,6 @@ static int show(const char *name)
 	if (!m2d_machine_check(m, &error))
 		return m2d_cmd_fail(&m2d_cmd_machines, error);
 	if (json_output) {
-		g_autofree char *text = NULL;
-
 		state.json = m2d_json_new();
 		m2d_json_object_begin(state.json, NULL);
 		m2d_json_string(state.json, "name", m->name);
@@ -115,8 +111,7 @@ static int show(const char *name)
 		m2d_machine_foreach(m, show_item, &state);
 		m2d_json_object_end(state.json);
 		m2d_json_object_end(state.json);
-		text = m2d_json_finish(state.json);
-		fputs(text, stdout);
+		m2d_cmd_print_json(state.json);
 	} else {
 		m2d_machine_foreach(m, show_item, &state);
 		g_free(state.section);

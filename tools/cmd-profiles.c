@@ -13,13 +13,6 @@ static gboolean json_output;
 static const GOptionEntry entries[] = {
 	{"json", 0, 0, G_OPTION_ARG_NONE, &json_output, "One JSON document", NULL}, {NULL}};
 
-static void finish_json(M2dJson *json)
-{
-	g_autofree char *text = m2d_json_finish(json);
-
-	fputs(text, stdout);
-}
-
 static bool load(const char *kernel, M2dKnobs *knobs, int *status)
 {
 	GError *error = NULL;
@@ -93,7 +86,7 @@ static void list(void)
 		json_profile(json, name, &knobs);
 	}
 	m2d_json_array_end(json);
-	finish_json(json);
+	m2d_cmd_print_json(json);
 }
 
 static int show(const char *kernel)
@@ -110,7 +103,7 @@ static int show(const char *kernel)
 	}
 	json = m2d_json_new();
 	json_profile(json, kernel, &knobs);
-	finish_json(json);
+	m2d_cmd_print_json(json);
 	return 0;
 }
 
@@ -184,7 +177,7 @@ static int compare(const char *a, const char *b)
 	if (json != NULL) {
 		m2d_json_array_end(json);
 		m2d_json_object_end(json);
-		finish_json(json);
+		m2d_cmd_print_json(json);
 	}
 	return 0;
 }

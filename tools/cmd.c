@@ -64,6 +64,13 @@ int m2d_cmd_usage(const M2dCommand *cmd, const char *format, ...)
 	return 2;
 }
 
+void m2d_cmd_print_json(M2dJson *json)
+{
+	g_autofree char *text = m2d_json_finish(json);
+
+	fputs(text, stdout);
+}
+
 int m2d_cmd_finish_stdout(const M2dCommand *cmd)
 {
 	int errnum = 0;

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sim/base/json.h"
+
 typedef int (*M2dCommandFn)(int argc, char **argv);
 
 typedef struct {
@@ -40,6 +42,8 @@ int m2d_cmd_fail(const M2dCommand *cmd, GError *error);
 /* m2d_cmd_usage: print one line of usage error and return 2. */
 int m2d_cmd_usage(const M2dCommand *cmd, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+/* m2d_cmd_print_json: print the document, which is complete, to stdout; frees @json. */
+void m2d_cmd_print_json(M2dJson *json);
 /**
  * m2d_cmd_finish_stdout: flush stdout and tell whether all of it could be written.
  * Returns 0, or 75 (ENOSPC) or 2 with one line on stderr. Every command ends with it.

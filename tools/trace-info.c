@@ -164,7 +164,7 @@ static void json_info(const char *path, const M2dTraceReader *reader, const Coun
 {
 	const M2dTraceInfo *info = m2d_trace_reader_info(reader);
 	uint64_t refs = c->refs[0] + c->refs[1] + c->refs[2], bytes, total;
-	g_autofree char *version = NULL, *text = NULL;
+	g_autofree char *version = NULL;
 	M2dJson *json = m2d_json_new();
 
 	bytes = m2d_trace_reader_bytes(reader, &total);
@@ -198,8 +198,7 @@ static void json_info(const char *path, const M2dTraceReader *reader, const Coun
 	m2d_json_double(json, "bytes_per_ref", refs != 0 ? (double)bytes / (double)refs : 0);
 	json_damage(json, reader);
 	m2d_json_object_end(json);
-	text = m2d_json_finish(json);
-	fputs(text, stdout);
+	m2d_cmd_print_json(json);
 }
 
 int m2d_trace_info(const char *path)
@@ -243,7 +242,6 @@ int m2d_trace_verify(const char *path)
 	d = m2d_trace_reader_damage(reader, &n);
 	if (m2d_trace_options.json) {
 		M2dJson *json = m2d_json_new();
-		g_autofree char *text = NULL;
 
 		m2d_json_object_begin(json, NULL);
 		m2d_json_string(json, "trace", path);
@@ -253,8 +251,7 @@ int m2d_trace_verify(const char *path)
 		m2d_json_uint(json, "chunks", c->batches);
 		json_damage(json, reader);
 		m2d_json_object_end(json);
-		text = m2d_json_finish(json);
-		fputs(text, stdout);
+		m2d_cmd_print_json(json);
 		return n == 0 ? 0 : 2;
 	}
 	for (unsigned i = 0; i < n; i++) {
