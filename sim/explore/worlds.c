@@ -10,6 +10,8 @@ typedef struct {
 	uint8_t refused; /* a step could not be begun: a broken scenario, not a violation */
 	uint8_t pad[7];
 	uint64_t value[64]; /* what each step found, so that states differ by it */
+	/* Of the operations under way: the model of KVM keeps them outside of the arena. */
+	M2dOpOutcome outcome[M2D_EX_MAX_ACTORS];
 } ExWorldState;
 
 struct _M2dExWorld {
@@ -49,10 +51,25 @@ static unsigned enabled(void *data, unsigned actor)
 	return m2d_kvm_idle(vm, actor) && x->st->next[actor] < x->program[actor]->len;
 }
 
+/* The outcome so far is that of this schedule, not of the one tried before. */
+static bool step_of_op(M2dExWorld *x, unsigned actor)
+{
+	M2dOpOutcome *now = m2d_kvm_outcome_of(x->w->vm, actor);
+	bool ended;
+
+	*now = x->st->outcome[actor];
+	ended = m2d_kvm_step(x->w->vm, actor);
+	m2d_arena_write(x->model.arena, &x->st->outcome[actor], now, sizeof(*now));
+	return ended;
+}
+
 static void end_step(M2dExWorld *x, unsigned actor)
 {
+	static const M2dOpOutcome none;
 	const M2dOpOutcome *o = m2d_kvm_outcome(x->w->vm, actor);
 	unsigned index = 0;
+
+	m2d_arena_write(x->model.arena, &x->st->outcome[actor], &none, sizeof(none));
 
 	if (x->st->doing[actor] == 0)
 		return;
@@ -84,7 +101,7 @@ static void step(void *data, unsigned actor, unsigned alt)
 			M2D_PUT(x->model.arena, x->st->doing[actor], index + 1);
 		}
 	}
-	if (m2d_kvm_step(vm, actor))
+	if (step_of_op(x, actor))
 		end_step(x, actor);
 }
 

@@ -37,6 +37,11 @@ const M2dOpOutcome *m2d_kvm_outcome(const M2dVm *vm, unsigned actor)
 	return &m2d_kvm(vm)->outcome[actor];
 }
 
+M2dOpOutcome *m2d_kvm_outcome_of(M2dVm *vm, unsigned actor)
+{
+	return &m2d_kvm(vm)->outcome[actor];
+}
+
 void m2d_kvm_set_guest(M2dVm *vm, const M2dGuestInfo *info)
 {
 	m2d_kvm(vm)->guest = info;

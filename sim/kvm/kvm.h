@@ -69,6 +69,9 @@ typedef struct {
 
 /* m2d_kvm_outcome: of @actor's last operation. */
 const M2dOpOutcome *m2d_kvm_outcome(const M2dVm *vm, unsigned actor);
+/* m2d_kvm_outcome_of: the same, of the operation under way: who rolls the world back puts it back,
+ * too. All of it counts, padding included. */
+M2dOpOutcome *m2d_kvm_outcome_of(M2dVm *vm, unsigned actor);
 
 /* m2d_kvm_set_guest: @info must live as long as the VM. */
 void m2d_kvm_set_guest(M2dVm *vm, const M2dGuestInfo *info);
