@@ -38,7 +38,9 @@ missing_packages()
 	done
 	printf '#include <stdio.h>\nint main(void) { return 0; }\n' |
 		cc -x c -o /dev/null - 2>/dev/null || echo libc6-dev
-	for pair in glib-2.0:libglib2.0-dev zlib:zlib1g-dev sqlite3:libsqlite3-dev check:check; do
+	for pair in glib-2.0:libglib2.0-dev zlib:zlib1g-dev sqlite3:libsqlite3-dev check:check \
+		libtraceevent:libtraceevent-dev libtracefs:libtracefs-dev \
+		libtracecmd:libtracecmd-dev; do
 		pkg-config --exists "${pair%%:*}" 2>/dev/null || echo "${pair##*:}"
 	done
 }

@@ -4,6 +4,7 @@
 
 #include "sim/base/json.h"
 #include "sim/trace/import.h"
+#include "tools/import-capture.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,9 +17,9 @@ static gboolean json_output;
 
 static const GOptionEntry entries[] = {
 	{"from", 'f', 0, G_OPTION_ARG_STRING, &from,
-	 "lackey, din, champsim, mmtrace or auto (default)", "FORMAT"},
-	{"output", 'o', 0, G_OPTION_ARG_FILENAME, &output, "Native trace to write; - is stdout",
-	 "FILE"},
+	 "lackey, din, champsim, mmtrace, trace-cmd, ftrace or auto (default)", "FORMAT"},
+	{"output", 'o', 0, G_OPTION_ARG_FILENAME, &output,
+	 "Native trace to write; - is stdout; not for captures of KVM", "FILE"},
 	{"quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "No progress and no counts", NULL},
 	{"json", 0, 0, G_OPTION_ARG_NONE, &json_output, "Counts as one JSON document", NULL},
 	{NULL}};
@@ -93,33 +94,66 @@ static M2dImportFormat parse_format(int *status)
 	if (format != M2D_N_IMPORTS)
 		return format;
 	*status = m2d_cmd_usage(&m2d_cmd_import,
-				"--from %s: expected lackey, din, champsim, mmtrace or auto", from);
+				"--from %s: expected lackey, din, champsim, mmtrace, trace-cmd, "
+				"ftrace or auto",
+				from);
 	return format;
+}
+
+/* Whether @path is to be read as a capture of KVM's events, and how. */
+static bool is_capture(const char *path, M2dCapFormat *format)
+{
+	*format = M2D_CAP_AUTO;
+	if (from == NULL || strcmp(from, "auto") == 0)
+		return m2d_capture_probe(path);
+	if (strcmp(from, "trace-cmd") == 0)
+		*format = M2D_CAP_TRACE_CMD;
+	else if (strcmp(from, "ftrace") == 0)
+		*format = M2D_CAP_FTRACE;
+	return *format != M2D_CAP_AUTO;
+}
+
+static int run_capture(const char *path, M2dCapFormat format)
+{
+	const M2dCaptureRead read = {.format = format, .quiet = quiet, .what = "import"};
+
+	if (output != NULL)
+		return m2d_cmd_usage(
+			&m2d_cmd_import,
+			"a capture of KVM's events is counted, not converted: expected "
+			"no -o; mmu2d check reads it as it is");
+	return m2d_import_capture(&m2d_cmd_import, path, &read, json_output);
 }
 
 static int run(int argc, char **argv)
 {
 	M2dImport im = {.progress = on_progress};
 	Watch watch = {0};
+	M2dCapFormat capture_format;
 	GError *error = NULL;
 	int status = 0;
 	gboolean ok;
 
 	if (!m2d_cmd_parse(
-		    &m2d_cmd_import, "[--from FORMAT] IN -o OUT [OPTION...]",
+		    &m2d_cmd_import, "[--from FORMAT] IN [-o OUT] [OPTION...]",
 		    "Reads a trace of another program, plain or gzip, and writes a native one.\n"
-		    "IN may be - for stdin.\n\n"
+		    "IN may be - for stdin. A capture of KVM's events, trace.dat or text, is "
+		    "counted:\n"
+		    "events by name, exits by reason, SPTEs set and zapped.\n\n"
+		    "  mmu2d import --from trace-cmd trace.dat\n"
 		    "  valgrind --tool=lackey --trace-mem=yes ls 2>&1 >/dev/null |\n"
 		    "          mmu2d import --from lackey - -o ls.m2t",
 		    &argc, &argv, &status))
-		return status;
-	im.format = parse_format(&status);
-	if (status != 0)
 		return status;
 	if (argc != 2)
 		return m2d_cmd_usage(&m2d_cmd_import, "%s",
 				     argc < 2 ? "expected the trace to read"
 					      : "one trace at a time");
+	if (is_capture(argv[1], &capture_format))
+		return run_capture(argv[1], capture_format);
+	im.format = parse_format(&status);
+	if (status != 0)
+		return status;
 	if (output == NULL)
 		return m2d_cmd_usage(&m2d_cmd_import, "expected -o and the file to write");
 	if (json_output && strcmp(output, "-") == 0)

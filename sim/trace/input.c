@@ -162,6 +162,7 @@ int m2d_input_line(M2dInput *in, M2dLine *line, GError **error)
 	line->p = (const char *)p;
 	line->len = (size_t)(end - p);
 	line->number = ++in->lines;
+	line->unended = in->start + line->len == in->end;
 	m2d_input_consume(in, line->len + (in->start + line->len < in->end));
 	if (line->len > 0 && line->p[line->len - 1] == '\r')
 		line->len--;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Input of importers: plain or gzip, file or stdin, as bytes or lines. Private to sim/trace. */
+/* Input of importers: plain or gzip, file or stdin, as bytes or lines. For sim/trace
+ * and sim/capture. */
 #pragma once
 
 #include <glib.h>
@@ -24,6 +25,7 @@ typedef struct {
 	const char *p;
 	size_t len;
 	uint64_t number; /* from 1 */
+	bool unended;    /* the last one, without an end */
 } M2dLine;
 
 /* m2d_input_line: 1 with the next line, 0 at the end, -1 with @error (also for lines of more than

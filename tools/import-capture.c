@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* See import-capture.h. */
+#include "tools/import-capture.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "sim/base/error.h"
+
+#define TICK 16384u /* events between looks at the clock and at signals */
+
+gboolean m2d_tool_read_capture(const M2dCaptureRead *read, M2dCapture *capture, M2dCaptureFn fn,
+			       void *data, GError **error)
+{
+	M2dProgress *progress = NULL;
+	M2dCapEvent e;
+	uint64_t n = 0, total;
+	int r;
+
+	while ((r = m2d_capture_next(capture, &e, error)) > 0) {
+		fn(&e, data);
+		if (n++ % TICK != 0)
+			continue;
+		if (m2d_interrupted()) {
+			g_set_error(error, M2D_ERROR, M2D_ERROR_TRANSIENT,
+				    "interrupted after %" PRIu64 " events", n);
+			r = -1;
+			break;
+		}
+		uint64_t bytes = m2d_capture_progress(capture, &total);
+
+		if (progress == NULL)
+			progress = m2d_progress_new(read->what, "bytes", total, read->quiet);
+		m2d_progress_update(progress, bytes);
+	}
+	m2d_progress_free(progress);
+	return r == 0;
+}
+
+int m2d_tool_capture_status(const M2dCommand *cmd, const M2dCapture *capture)
+{
+	const char *first, *cut = m2d_capture_cut(capture);
+	uint64_t bad = m2d_capture_bad(capture, &first);
+
+	fflush(stdout);
+	if (cut != NULL)
+		fprintf(stderr, "mmu2d %s: %s: the file is cut off\n", cmd->name, cut);
+	else if (bad > 1)
+		fprintf(stderr, "mmu2d %s: %s; so are %" PRIu64 " more\n", cmd->name, first,
+			bad - 1);
+	else if (bad != 0)
+		fprintf(stderr, "mmu2d %s: %s\n", cmd->name, first);
+	return cut != NULL || bad != 0 ? 2 : 0;
+}
+
+static void emit_member(const char *name, uint64_t n, void *data)
+{
+	m2d_json_uint(data, name, n);
+}
+
+void m2d_tool_emit_tally(M2dJson *json, const M2dTally *tally, const M2dCapture *capture)
+{
+	m2d_json_object_begin(json, "by_name");
+	m2d_tally_events(tally, capture, emit_member, json);
+	m2d_json_object_end(json);
+	m2d_json_object_begin(json, "exits");
+	m2d_tally_exits(tally, capture, emit_member, json);
+	m2d_json_object_end(json);
+	m2d_json_object_begin(json, "derived");
+	m2d_tally_derived(tally, capture, emit_member, json);
+	m2d_json_object_end(json);
+}
+
+static void emit_line(const char *name, uint64_t n, void *data)
+{
+	printf("  %-32s %14" PRIu64 "\n", name, n);
+}
+
+static void print_text(const M2dTally *tally, const M2dCapture *capture)
+{
+	uint64_t over = m2d_capture_overwritten(capture);
+
+	printf("events by name (%s)\n", m2d_capture_source(capture));
+	m2d_tally_events(tally, capture, emit_line, NULL);
+	printf("exits by reason\n");
+	m2d_tally_exits(tally, capture, emit_line, NULL);
+	printf("derived\n");
+	m2d_tally_derived(tally, capture, emit_line, NULL);
+	printf("%" PRIu64 " events, %" PRIu64 " of them of unknown names; %" PRIu64
+	       " lines that cannot be read\n",
+	       m2d_tally_total(tally), m2d_tally_unknown(tally), m2d_capture_bad(capture, NULL));
+	if (over != 0)
+		printf("the ring buffer had overwritten %" PRIu64 " events before these\n", over);
+}
+
+static void count(const M2dCapEvent *event, void *data)
+{
+	m2d_tally_add(data, event);
+}
+
+int m2d_import_capture(const M2dCommand *cmd, const char *path, const M2dCaptureRead *read,
+		       bool json)
+{
+	g_autoptr(M2dTally) tally = m2d_tally_new();
+	g_autoptr(M2dCapture) capture = NULL;
+	GError *error = NULL;
+	int status;
+
+	capture = m2d_capture_open(path, read->format, &error);
+	if (capture == NULL || !m2d_tool_read_capture(read, capture, count, tally, &error))
+		return m2d_cmd_fail(cmd, error);
+	if (json) {
+		M2dJson *j = m2d_json_new();
+
+		m2d_json_object_begin(j, NULL);
+		m2d_json_string(j, "input", path);
+		m2d_json_string(j, "format", m2d_capture_source(capture));
+		m2d_json_uint(j, "events", m2d_tally_total(tally));
+		m2d_json_uint(j, "unknown_events", m2d_tally_unknown(tally));
+		m2d_json_uint(j, "parse_errors", m2d_capture_bad(capture, NULL));
+		m2d_json_uint(j, "overwritten_events", m2d_capture_overwritten(capture));
+		m2d_tool_emit_tally(j, tally, capture);
+		m2d_json_object_end(j);
+		m2d_cmd_print_json(j);
+	} else if (!read->quiet) {
+		print_text(tally, capture);
+	}
+	status = m2d_tool_capture_status(cmd, capture);
+	return status != 0 ? status : m2d_cmd_finish_stdout(cmd);
+}
