@@ -1,249 +1,283 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Shortest: Dijkstra by (preemptions, steps) with buckets. Nodes wait in a bucket of their number
- * of preemptions and length and are looked at when they come out, so that the first violation that
- * comes out has the least of both. A node is its parent and the step that led to it; the world is
- * moved from node to node by going back to their common ancestor and down again, which is short
- * since neighbours in a bucket are near in the tree.
+ * Shortest: a violation with the fewest preemptions, and of those one with the fewest steps.
+ *
+ * Layer p searches all schedules with at most p preemptions depth first, p = 0, 1, 2 and so on. The
+ * first layer that holds a violation is searched to its end: a path that is as long as the best one
+ * so far is cut. A state is gone through again only if it is reached with fewer preemptions, or as
+ * many and fewer steps. That is rare, since how far each actor has come is part of the state and
+ * says how many steps were taken; and going depth first costs one step and its undoing for each
+ * transition, where a breadth-first search has to move between states that have little in common.
  */
+#include <string.h>
+
 #include "sim/explore/explore-private.h"
 
-#define NO_NODE UINT32_MAX
+#define FIRST_CAPACITY (UINT64_C(1) << 12)
+#define NO_BOUND       255u
+
+/* A state, with who ran last, and the least cost that it was reached with. */
+typedef struct {
+	uint64_t key; /* 0: free */
+	uint32_t depth;
+	uint32_t preemptions;
+} Slot;
 
 typedef struct {
-	uint64_t key; /* of the state, with the actor that ran last */
-	uint32_t parent;
-	uint32_t depth;
-	uint8_t actor, alt;
+	M2dMark mark;
+	uint32_t pending;   /* actors still to be tried here */
+	uint8_t actor, alt; /* being tried */
+	uint8_t n_alts;
+	uint8_t last; /* actor that led here; M2D_EX_MAX_ACTORS: none */
 	uint8_t preemptions;
-	uint8_t bad; /* invariant that the step broke */
-	uint32_t pad;
-} Node;
+	bool could_go_on; /* the last one */
+} Frame;
 
 typedef struct {
 	M2dExRun *run;
-	M2dExTable table;
-	GArray *nodes; /* of Node */
-	/* Node numbers by length: with the present number of preemptions, and with one more. */
-	GPtrArray *layer[2];
-	GArray *at;    /* node numbers from the root to where the world is */
-	GArray *marks; /* of M2dMark, parallel to @at */
+	Slot *slot;
+	uint64_t capacity, n;
+	GArray *frames, *path; /* of Frame, M2dExStep */
+	unsigned bound;        /* preemptions of this layer */
+	bool cut;              /* a schedule passed the bound */
+	GArray *best;          /* of M2dExStep; NULL: none in this layer yet */
+	unsigned best_preemptions, best_violation;
 } Search;
 
-static Node *node(const Search *s, uint32_t i)
+static uint64_t table_bytes(const Search *s)
 {
-	return &g_array_index(s->nodes, Node, i);
+	return s->capacity * sizeof(Slot);
 }
 
-static uint32_t here(const Search *s)
+static Slot *find(const Search *s, uint64_t key)
 {
-	return g_array_index(s->at, uint32_t, s->at->len - 1);
+	uint64_t mask = s->capacity - 1, i = m2d_mix64(key) & mask;
+
+	while (s->slot[i].key != 0 && s->slot[i].key != key)
+		i = (i + 1) & mask;
+	return &s->slot[i];
 }
 
-static void go_down(Search *s, uint32_t i)
+static bool grow(Search *s)
 {
-	const M2dExModel *m = s->run->m;
-	M2dMark mark;
+	Slot *old = s->slot;
+	uint64_t n = s->capacity;
 
-	m->step(m->data, node(s, i)->actor, node(s, i)->alt);
-	mark = m2d_arena_mark(m->arena);
-	g_array_append_val(s->at, i);
-	g_array_append_val(s->marks, mark);
+	if (s->run->o->max_bytes != 0 && 3 * table_bytes(s) > s->run->o->max_bytes)
+		return false;
+	s->capacity *= 2;
+	s->slot = g_new0(Slot, s->capacity);
+	for (uint64_t i = 0; i < n; i++)
+		if (old[i].key != 0)
+			*find(s, old[i].key) = old[i];
+	g_free(old);
+	return true;
 }
 
-/* Move the world to @target. */
-static void go_to(Search *s, uint32_t target)
+static void stop(Search *s, M2dExEnd end)
 {
-	const M2dExModel *m = s->run->m;
-	uint32_t up = here(s), down = target;
-	g_autoptr(GArray) path = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-
-	while (up != down) {
-		if (node(s, up)->depth >= node(s, down)->depth && up != 0) {
-			up = node(s, up)->parent;
-			g_array_set_size(s->at, s->at->len - 1);
-			g_array_set_size(s->marks, s->marks->len - 1);
-		} else {
-			g_array_append_val(path, down);
-			down = node(s, down)->parent;
-		}
-	}
-	m2d_arena_rollback(m->arena, g_array_index(s->marks, M2dMark, s->marks->len - 1));
-	for (guint i = path->len; i-- > 0;)
-		go_down(s, g_array_index(path, uint32_t, i));
+	s->run->r->end = end;
+	s->run->stop = true;
 }
 
-static M2dExStep *path_to(const Search *s, uint32_t i, uint64_t *n)
-{
-	M2dExStep *steps;
-
-	*n = node(s, i)->depth;
-	steps = g_new(M2dExStep, *n + 1);
-	for (uint64_t k = *n; k-- > 0; i = node(s, i)->parent)
-		steps[k] = (M2dExStep){node(s, i)->actor, node(s, i)->alt};
-	return steps;
-}
-
-static uint64_t key_of(const Search *s, unsigned last)
-{
-	/* Whether the next switch is a preemption depends on who ran last. */
-	return s->run->m->arena->hash ^ m2d_mix64(last + 1);
-}
-
-static void enqueue(GPtrArray *layer, uint32_t depth, uint32_t id)
-{
-	while (layer->len <= depth)
-		g_ptr_array_add(layer, g_array_new(FALSE, FALSE, sizeof(uint32_t)));
-	g_array_append_val((GArray *)layer->pdata[depth], id);
-}
-
-/* The world has just been stepped to a child of @parent. */
-static void add_child(Search *s, uint32_t parent, M2dExStep step, unsigned preemptions,
-		      unsigned bad)
+/* Whether the present state is new, or reached at less cost than before; notes the cost. */
+static bool note(Search *s, unsigned last, unsigned preemptions, uint32_t depth)
 {
 	M2dExRun *run = s->run;
-	Node n = {.key = key_of(s, step.actor),
-		  .parent = parent,
-		  .depth = node(s, parent)->depth + 1,
-		  .actor = step.actor,
-		  .alt = step.alt,
-		  .preemptions = (uint8_t)preemptions,
-		  .bad = (uint8_t)bad};
-	uint32_t id = s->nodes->len;
-	unsigned more = preemptions - node(s, parent)->preemptions;
+	/* Whether the next switch is a preemption depends on who ran last. */
+	uint64_t key = run->m->arena->hash ^ m2d_mix64(last + 1);
+	Slot *slot;
 
-	/* Came out before: with no more preemptions and steps. */
-	if (bad == 0 && s->table.key[m2d_ex_table_find(&s->table, n.key, 0)] != 0)
-		return;
-	if (run->o->max_bytes != 0 && (uint64_t)id * sizeof(Node) > run->o->max_bytes) {
-		run->r->end = M2D_EX_BOUND_MEMORY;
-		run->stop = true;
-		return;
+	key += key == 0;
+	slot = find(s, key);
+	if (slot->key != 0) {
+		if (slot->preemptions < preemptions ||
+		    (slot->preemptions == preemptions && slot->depth <= depth))
+			return false;
+	} else {
+		s->n++;
+		run->r->states = MAX(run->r->states, s->n);
+		if (run->o->max_states != 0 && s->n > run->o->max_states) {
+			stop(s, M2D_EX_BOUND_STATES);
+			return false;
+		}
+		if (10 * s->n > 7 * s->capacity) {
+			if (!grow(s)) {
+				stop(s, M2D_EX_BOUND_MEMORY);
+				return false;
+			}
+			slot = find(s, key);
+		}
 	}
-	g_array_append_val(s->nodes, n);
-	enqueue(s->layer[more], n.depth, id);
-	run->r->depth = MAX(run->r->depth, n.depth);
+	*slot = (Slot){key, depth, preemptions};
+	return true;
 }
 
-static void try_step(Search *s, uint32_t parent, unsigned actor, unsigned alt, unsigned preemptions)
+/* The path ends in @violation (0: a deadlock). */
+static void found(Search *s, unsigned violation, unsigned preemptions)
+{
+	M2dExRun *run = s->run;
+
+	if (run->o->all_violations) {
+		m2d_ex_found(run, violation, (M2dExStep *)(void *)s->path->data, s->path->len);
+		return;
+	}
+	if (s->best != NULL &&
+	    (preemptions > s->best_preemptions ||
+	     (preemptions == s->best_preemptions && s->path->len >= s->best->len)))
+		return;
+	if (s->best == NULL)
+		s->best = g_array_new(FALSE, FALSE, sizeof(M2dExStep));
+	g_array_set_size(s->best, 0);
+	g_array_append_vals(s->best, s->path->data, s->path->len);
+	s->best_preemptions = preemptions;
+	s->best_violation = violation;
+}
+
+/* Nobody can move. */
+static void terminal(Search *s, unsigned preemptions)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
-	M2dExStep step = {(uint8_t)actor, (uint8_t)alt};
+	bool done = true;
 	unsigned bad;
 
-	if (run->o->preemptions >= 0 && (int)preemptions > run->o->preemptions)
-		return;
-	m->step(m->data, actor, alt);
-	run->r->transitions++;
-	bad = m->violation != NULL ? m->violation(m->data) : 0;
-	if (bad == 0 && m2d_ex_enabled(m) == 0 && m->end_violation != NULL) {
-		bool done = true;
-
-		for (unsigned a = 0; a < m->n_actors; a++)
-			done &= m->done(m->data, a);
-		bad = done ? m->end_violation(m->data) : 0;
-	}
-	if (node(s, parent)->depth + 1 >= run->o->max_steps) {
-		run->r->end = M2D_EX_BOUND_STEPS;
-		run->stop = true;
-	} else {
-		add_child(s, parent, step, preemptions, bad);
-	}
-	m2d_arena_rollback(m->arena, g_array_index(s->marks, M2dMark, s->marks->len - 1));
+	for (unsigned a = 0; a < m->n_actors; a++)
+		done &= m->done(m->data, a);
+	run->r->terminals++;
+	run->r->deadlocks += !done;
+	if (run->o->terminal != NULL)
+		run->o->terminal(m->data, !done, run->o->terminal_data);
+	bad = done && m->end_violation != NULL ? m->end_violation(m->data) : 0;
+	if (!done || bad != 0)
+		found(s, bad, preemptions);
 }
 
-/* Node @i has come out of its bucket. */
-static void expand(Search *s, uint32_t i)
+/* Enter the present state; false: nothing is to be tried from it. */
+static bool enter(Search *s, unsigned last, unsigned preemptions)
+{
+	const M2dExModel *m = s->run->m;
+	Frame f = {.actor = M2D_EX_MAX_ACTORS,
+		   .last = (uint8_t)last,
+		   .preemptions = (uint8_t)preemptions};
+
+	if (!note(s, last, preemptions, s->path->len))
+		return false;
+	f.pending = m2d_ex_enabled(m);
+	if (f.pending == 0) {
+		terminal(s, preemptions);
+		return false;
+	}
+	/* Every way on from here is at least as long as the best. */
+	if (s->best != NULL && preemptions >= s->best_preemptions &&
+	    s->path->len + 1 >= s->best->len)
+		return false;
+	f.could_go_on = last < M2D_EX_MAX_ACTORS && f.pending >> last & 1;
+	f.mark = m2d_arena_mark(m->arena);
+	g_array_append_val(s->frames, f);
+	s->run->r->depth = MAX(s->run->r->depth, s->path->len);
+	return true;
+}
+
+static bool next_choice(const Search *s, Frame *f)
+{
+	const M2dExModel *m = s->run->m;
+
+	if (f->actor != M2D_EX_MAX_ACTORS && ++f->alt < f->n_alts)
+		return true;
+	if (f->pending == 0)
+		return false;
+	/* The actor that ran last first: what needs no switch is seen at its least cost. */
+	f->actor = (uint8_t)(f->could_go_on && f->pending >> f->last & 1
+				     ? f->last
+				     : (unsigned)__builtin_ctz(f->pending));
+	f->pending &= ~(1u << f->actor);
+	f->alt = 0;
+	f->n_alts = (uint8_t)m->enabled(m->data, f->actor);
+	return true;
+}
+
+static void take(Search *s, const Frame *f)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
-	unsigned last = i == 0 ? M2D_EX_MAX_ACTORS : node(s, i)->actor;
-	unsigned preemptions = node(s, i)->preemptions;
-	uint64_t key = node(s, i)->key, slot = m2d_ex_table_find(&s->table, key, 0), n;
-	bool could_go_on;
+	M2dExStep step = {f->actor, f->alt};
+	unsigned preemptions = f->preemptions + (f->could_go_on && f->actor != f->last), bad;
+	M2dMark mark = f->mark;
 
-	if (node(s, i)->bad != 0) {
-		g_autofree M2dExStep *path = path_to(s, i, &n);
-
-		m2d_ex_found(run, node(s, i)->bad, path, n);
+	if (preemptions > s->bound) {
+		s->cut = true;
 		return;
 	}
-	if (s->table.key[slot] != 0)
-		return;
-	run->r->states++;
-	if (m2d_ex_table_add(&s->table, slot, key, 0, 0) == UINT64_MAX ||
-	    (run->o->max_states != 0 && run->r->states > run->o->max_states)) {
-		run->r->end = s->table.full ? M2D_EX_BOUND_MEMORY : M2D_EX_BOUND_STATES;
-		run->stop = true;
-		return;
-	}
-	go_to(s, i);
-	could_go_on = last < M2D_EX_MAX_ACTORS && m->enabled(m->data, last) != 0;
-	if (m2d_ex_enabled(m) == 0) {
-		g_autofree M2dExStep *path = path_to(s, i, &n);
-
-		m2d_ex_terminal(run, path, n);
-		return;
-	}
-	for (unsigned a = 0; a < m->n_actors && !run->stop; a++) {
-		unsigned alts = m->enabled(m->data, a);
-
-		for (unsigned k = 0; k < alts && !run->stop; k++)
-			try_step(s, i, a, k, preemptions + (could_go_on && a != last));
+	m->step(m->data, step.actor, step.alt);
+	run->r->transitions++;
+	g_array_append_val(s->path, step);
+	bad = m->violation != NULL ? m->violation(m->data) : 0;
+	if (bad != 0)
+		found(s, bad, preemptions);
+	if (s->path->len >= run->o->max_steps)
+		stop(s, M2D_EX_BOUND_STEPS);
+	if (run->stop || bad != 0 || !m2d_ex_tick(run) || !enter(s, step.actor, preemptions)) {
+		m2d_arena_rollback(m->arena, mark);
+		g_array_set_size(s->path, s->path->len - 1);
 	}
 }
 
-static bool run_layer(Search *s)
+static void search_layer(Search *s)
 {
-	bool any = false;
+	M2dExRun *run = s->run;
 
-	/* Buckets grow behind the one being emptied. */
-	for (guint depth = 0; depth < s->layer[0]->len; depth++) {
-		for (guint k = 0; k < ((GArray *)s->layer[0]->pdata[depth])->len; k++) {
-			expand(s, g_array_index((GArray *)s->layer[0]->pdata[depth], uint32_t, k));
-			any = true;
-			if (s->run->stop || !m2d_ex_tick(s->run))
-				return false;
+	s->cut = false;
+	s->n = 0;
+	memset(s->slot, 0, table_bytes(s));
+	enter(s, M2D_EX_MAX_ACTORS, 0);
+	while (s->frames->len != 0) {
+		Frame *f = &g_array_index(s->frames, Frame, s->frames->len - 1);
+
+		if (!run->stop && next_choice(s, f)) {
+			take(s, f);
+			continue;
+		}
+		g_array_set_size(s->frames, s->frames->len - 1);
+		if (s->frames->len != 0) {
+			f = &g_array_index(s->frames, Frame, s->frames->len - 1);
+			m2d_arena_rollback(run->m->arena, f->mark);
+			g_array_set_size(s->path, s->path->len - 1);
 		}
 	}
-	return any;
-}
-
-static GPtrArray *layer_new(void)
-{
-	return g_ptr_array_new_with_free_func((GDestroyNotify)g_array_unref);
 }
 
 void m2d_ex_shortest(M2dExRun *run)
 {
-	Search s = {.run = run};
-	Node root = {.parent = NO_NODE};
-	uint32_t zero = 0;
-	M2dMark mark = m2d_arena_mark(run->m->arena);
+	const M2dExOptions *o = run->o;
+	Search s = {.run = run, .capacity = FIRST_CAPACITY};
+	unsigned most = o->preemptions >= 0 ? MIN((unsigned)o->preemptions, NO_BOUND) : NO_BOUND;
 
-	m2d_ex_table_init(&s.table, false, run->o->max_bytes);
-	s.nodes = g_array_new(FALSE, FALSE, sizeof(Node));
-	s.layer[0] = layer_new();
-	s.layer[1] = layer_new();
-	s.at = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-	s.marks = g_array_new(FALSE, FALSE, sizeof(M2dMark));
-	root.key = key_of(&s, M2D_EX_MAX_ACTORS);
-	g_array_append_val(s.nodes, root);
-	g_array_append_val(s.at, zero);
-	g_array_append_val(s.marks, mark);
-	enqueue(s.layer[0], 0, zero);
-	while (run_layer(&s)) {
-		g_ptr_array_unref(s.layer[0]);
-		s.layer[0] = s.layer[1];
-		s.layer[1] = layer_new();
+	s.slot = g_new0(Slot, s.capacity);
+	s.frames = g_array_new(FALSE, FALSE, sizeof(Frame));
+	s.path = g_array_new(FALSE, FALSE, sizeof(M2dExStep));
+	/* All violations: no layer is the last that matters. */
+	s.bound = o->all_violations ? most : 0;
+	for (;;) {
+		run->r->terminals = run->r->deadlocks = 0;
+		search_layer(&s);
+		if (run->stop || s.best != NULL || !s.cut || s.bound == most)
+			break;
+		s.bound++;
 	}
-	m2d_arena_rollback(run->m->arena, g_array_index(s.marks, M2dMark, 0));
-	run->r->bytes = m2d_ex_table_bytes(&s.table) + s.nodes->len * sizeof(Node);
-	m2d_ex_table_clear(&s.table);
-	g_array_unref(s.nodes);
-	g_ptr_array_unref(s.layer[0]);
-	g_ptr_array_unref(s.layer[1]);
-	g_array_unref(s.at);
-	g_array_unref(s.marks);
+	if (s.best != NULL) {
+		M2dExEnd end = run->r->end;
+
+		m2d_ex_found(run, s.best_violation, (M2dExStep *)(void *)s.best->data,
+			     s.best->len);
+		/* A bound was reached before it was known to be the shortest. */
+		if (end != M2D_EX_COMPLETE)
+			run->r->end = end;
+		g_array_unref(s.best);
+	}
+	run->r->bytes = table_bytes(&s);
+	run->r->collision = (double)s.n * (double)s.n / 2 / 0x1p64;
+	g_free(s.slot);
+	g_array_unref(s.frames);
+	g_array_unref(s.path);
 }

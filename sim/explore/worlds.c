@@ -9,8 +9,8 @@ typedef struct {
 	uint8_t doing[M2D_EX_MAX_ACTORS]; /* a step is under way */
 	uint8_t refused; /* a step could not be begun: a broken scenario, not a violation */
 	uint8_t pad[7];
-	uint64_t value[64]; /* what each step found, so that states differ by it */
-	/* Of the operations under way: the model of KVM keeps them outside of the arena. */
+	/* Of the operations under way, where claims ask for them: the model of KVM keeps them
+	 * outside of the arena. */
 	M2dOpOutcome outcome[M2D_EX_MAX_ACTORS];
 } ExWorldState;
 
@@ -18,6 +18,7 @@ struct _M2dExWorld {
 	const M2dScenario *s;
 	M2dScnWorld *w;
 	M2dCheck *check;
+	M2dExClaims *claims; /* or NULL */
 	ExWorldState *st;
 	M2dExModel model;
 	GArray *program[M2D_EX_MAX_ACTORS]; /* of unsigned: steps of the actor */
@@ -57,6 +58,8 @@ static bool step_of_op(M2dExWorld *x, unsigned actor)
 	M2dOpOutcome *now = m2d_kvm_outcome_of(x->w->vm, actor);
 	bool ended;
 
+	if (x->claims == NULL)
+		return m2d_kvm_step(x->w->vm, actor);
 	*now = x->st->outcome[actor];
 	ended = m2d_kvm_step(x->w->vm, actor);
 	m2d_arena_write(x->model.arena, &x->st->outcome[actor], now, sizeof(*now));
@@ -67,17 +70,16 @@ static void end_step(M2dExWorld *x, unsigned actor)
 {
 	static const M2dOpOutcome none;
 	const M2dOpOutcome *o = m2d_kvm_outcome(x->w->vm, actor);
-	unsigned index = 0;
+	unsigned index;
 
-	m2d_arena_write(x->model.arena, &x->st->outcome[actor], &none, sizeof(none));
-
+	if (x->claims != NULL)
+		m2d_arena_write(x->model.arena, &x->st->outcome[actor], &none, sizeof(none));
 	if (x->st->doing[actor] == 0)
 		return;
 	index = x->st->doing[actor] - 1u;
 	M2D_PUT(x->model.arena, x->st->doing[actor], 0);
-	if (index < M2D_N_ELEMENTS(x->st->value))
-		M2D_PUT(x->model.arena, x->st->value[index],
-			o->value ^ (uint64_t)o->result << 56 ^ o->hpa << 8);
+	if (x->claims != NULL)
+		m2d_ex_claims_ended(x->claims, index, o);
 }
 
 static void step(void *data, unsigned actor, unsigned alt)
@@ -103,6 +105,8 @@ static void step(void *data, unsigned actor, unsigned alt)
 	}
 	if (step_of_op(x, actor))
 		end_step(x, actor);
+	else if (x->claims != NULL)
+		m2d_ex_claims_point(x->claims, (M2dPoint)vm->rt->task[actor]->point);
 }
 
 static unsigned violation(void *data)
@@ -125,18 +129,20 @@ static unsigned end_violation(void *data)
 
 	m2d_check_end(x->check);
 	bad = violation(data);
+	if (bad == 0 && x->claims != NULL && m2d_ex_claims_end(x->claims) != 0)
+		bad = M2D_EX_CLAIM;
 	m2d_arena_rollback(x->model.arena, mark);
 	return bad;
 }
 
-static void make_programs(M2dExWorld *x)
+static void make_programs(M2dExWorld *x, uint64_t drop)
 {
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		x->program[a] = g_array_new(FALSE, FALSE, sizeof(unsigned));
 	for (unsigned i = 0; i < x->s->n_steps; i++) {
 		int actor = m2d_scn_world_actor(x->w, x->s->steps[i].actor);
 
-		if (!x->s->steps[i].is_continue && actor >= 0)
+		if (!x->s->steps[i].is_continue && actor >= 0 && (i >= 64 || !(drop >> i & 1)))
 			g_array_append_val(x->program[actor], i);
 	}
 }
@@ -154,7 +160,9 @@ M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2d
 	x->w = w;
 	x->check = m2d_check_new(w->vm, &(M2dCheckOptions){.max_findings = 1});
 	x->st = m2d_arena_alloc(w->vm->arena, sizeof(ExWorldState), 64);
-	make_programs(x);
+	make_programs(x, options->drop);
+	if (options->claims)
+		x->claims = m2d_ex_claims_new(w);
 	x->model = (M2dExModel){.arena = w->vm->arena,
 				.n_actors = w->vm->rt->n_tasks,
 				.data = x,
@@ -172,6 +180,7 @@ void m2d_ex_world_free(M2dExWorld *x)
 		return;
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		g_array_unref(x->program[a]);
+	m2d_ex_claims_free(x->claims);
 	m2d_check_free(x->check);
 	m2d_scn_world_free(x->w);
 	g_free(x);
@@ -184,6 +193,8 @@ const M2dExModel *m2d_ex_world_model(const M2dExWorld *x)
 
 const char *m2d_ex_world_violation_name(unsigned violation)
 {
+	if (violation == M2D_EX_CLAIM)
+		return "claim";
 	return violation == 0 ? "deadlock" : m2d_invariant((M2dInvariantId)(violation - 1))->name;
 }
 
@@ -219,4 +230,9 @@ GArray *m2d_ex_world_choices(const GArray *schedule)
 			g_array_append_val(choices, c);
 	}
 	return choices;
+}
+
+const M2dExClaims *m2d_ex_world_claims(const M2dExWorld *x)
+{
+	return x->claims;
 }

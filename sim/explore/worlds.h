@@ -6,10 +6,14 @@
  */
 #pragma once
 
+#include "sim/explore/claims.h"
 #include "sim/explore/explore.h"
 #include "sim/scenario/runner.h"
 
 typedef struct _M2dExWorld M2dExWorld;
+
+/* What the model's violation() gives where a claim of [final] does not hold in an end. */
+#define M2D_EX_CLAIM (M2D_N_INVARIANTS + 1u)
 
 /**
  * m2d_ex_world_new: @variant of @scenario, with the checker watching.
@@ -24,6 +28,9 @@ const M2dExModel *m2d_ex_world_model(const M2dExWorld *world);
 
 /* m2d_ex_world_violation_name: what a number that the model's violation() gave means. */
 const char *m2d_ex_world_violation_name(unsigned violation);
+
+/* m2d_ex_world_claims: how claims did; NULL: none were looked at. */
+const M2dExClaims *m2d_ex_world_claims(const M2dExWorld *world);
 
 /* m2d_ex_world_kvm: the profile, as text. */
 const char *m2d_ex_world_kvm(const M2dExWorld *world);

@@ -3,7 +3,7 @@
  * Claims: what the functions of functions.def mean in a world at the end of a run. A value is a
  * number, or a word where the function gives words; "none" stands for what does not exist.
  */
-#include "sim/scenario/runner.h"
+#include "sim/scenario/claims.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +21,7 @@ typedef struct {
 
 typedef struct {
 	const M2dScnWorld *w;
-	const M2dScnRun *run;
+	const M2dScnEnd *end;
 	const M2dScnExpr *e;
 } Eval;
 
@@ -76,20 +76,14 @@ static bool key_matches(const M2dEvent *ev, const M2dScnArg *a)
 	return field >= 0 && ev->a[field] == a->value->number;
 }
 
-static Value count_events(const Eval *x)
+bool m2d_scn_event_matches(const M2dScnExpr *call, const M2dEvent *event)
 {
-	M2dEventType type = m2d_event_find(x->e->args[0].value->text);
-	uint64_t n = 0;
-
-	for (guint i = 0; i < x->run->events->len; i++) {
-		const M2dEvent *ev = &g_array_index(x->run->events, M2dEvent, i);
-		bool all = ev->type == type;
-
-		for (unsigned k = 1; k < x->e->n_args && all; k++)
-			all = x->e->args[k].key == NULL || key_matches(ev, &x->e->args[k]);
-		n += all;
-	}
-	return num(n);
+	if (event->type != m2d_event_find(call->args[0].value->text))
+		return false;
+	for (unsigned k = 1; k < call->n_args; k++)
+		if (call->args[k].key != NULL && !key_matches(event, &call->args[k]))
+			return false;
+	return true;
 }
 
 /* --- entries ---------------------------------------------------------------------------------- */
@@ -291,11 +285,11 @@ static Value page_field(const Eval *x)
 static Value step_value(const Eval *x)
 {
 	uint64_t i = arg(x->e, 0);
-	const M2dScnStepEnd *end = &x->run->steps[i];
+	const M2dScnStepEnd *end = &x->end->steps[i];
 	g_autofree char *text = NULL;
 
 	if (x->e->fn == M2D_SCN_FN_RESULT) {
-		text = m2d_scn_outcome_text(&x->run->scenario->steps[i], end);
+		text = m2d_scn_outcome_text(&x->w->scenario->steps[i], end);
 		text[strcspn(text, " ")] = '\0';
 		return word(text);
 	}
@@ -317,9 +311,8 @@ static Value evaluate(const Eval *x)
 	}
 	switch (x->e->fn) {
 	case M2D_SCN_FN_COUNT:
-		return count_events(x);
 	case M2D_SCN_FN_REACHED:
-		return num(x->run->point_count[m2d_point_find(x->e->args[0].value->text)]);
+		return num(x->end->count(x->e, x->end->data));
 	case M2D_SCN_FN_RESULT:
 	case M2D_SCN_FN_READ:
 	case M2D_SCN_FN_HPA:
@@ -381,10 +374,9 @@ static bool compare(M2dScnOperator op, const Value *a, const Value *b)
 	return truth(a);
 }
 
-bool m2d_scn_claim_holds(const M2dScnWorld *w, const M2dScnRun *run, const M2dScnClaim *c,
-			 char **why)
+bool m2d_scn_claim_holds(const M2dScnEnd *end, const M2dScnClaim *c, char **why)
 {
-	Eval x = {w, run, c->left};
+	Eval x = {end->w, end, c->left};
 	Value left = evaluate(&x);
 	bool holds = c->op == M2D_SCN_OP_TRUE && truth(&left);
 
@@ -395,10 +387,26 @@ bool m2d_scn_claim_holds(const M2dScnWorld *w, const M2dScnRun *run, const M2dSc
 		right = evaluate(&x);
 		holds = compare(c->op, &left, &right);
 	}
+	if (why == NULL)
+		return holds;
 	if (left.is_word)
 		*why = g_strdup_printf("it is %s", left.word);
 	else
 		*why = g_strdup_printf("it is %" G_GUINT64_FORMAT " (0x%" G_GINT64_MODIFIER "x)",
 				       left.number, left.number);
 	return holds;
+}
+
+bool m2d_scn_claim_counts(const M2dScenario *s, int variant, const M2dScnClaim *c)
+{
+	if (c->variant >= 0)
+		return c->variant == variant;
+	return variant < 0 || s->variants[variant].n_expect == 0;
+}
+
+char *m2d_scn_claim_text(const M2dScnClaim *c, const char *why)
+{
+	return g_strdup_printf("line %u: %s %s%s%s", c->place.line,
+			       m2d_scn_quantifier_word(c->quantifier), c->text,
+			       why != NULL ? ": " : "", why != NULL ? why : "");
 }

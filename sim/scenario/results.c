@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sim/kvm/memory.h"
+#include "sim/scenario/claims.h"
 
 GArray *m2d_scn_dirty_of(const M2dVm *vm, const M2dScnStep *step)
 {
@@ -188,37 +189,52 @@ static void set_why(M2dScnRun *run, char *why)
 		g_free(why);
 }
 
-/* Claims of the variant itself, and where it is clean, those about all. */
-static void judge_claims(const M2dScnWorld *w, M2dScnRun *run, bool clean)
+/* What count() and reached() of a run are. */
+static uint64_t count_in_run(const M2dScnExpr *call, const void *data)
 {
-	for (unsigned i = 0; i < run->scenario->n_claims; i++) {
-		const M2dScnClaim *c = &run->scenario->claims[i];
-		char *why = NULL;
+	const M2dScnRun *run = data;
+	uint64_t n = 0;
+
+	if (call->fn == M2D_SCN_FN_REACHED)
+		return run->point_count[m2d_point_find(call->args[0].value->text)];
+	for (guint i = 0; i < run->events->len; i++)
+		n += m2d_scn_event_matches(call, &g_array_index(run->events, M2dEvent, i));
+	return n;
+}
+
+static void judge_claims(const M2dScnWorld *w, M2dScnRun *run)
+{
+	const M2dScenario *s = run->scenario;
+	M2dScnEnd end = {w, run->steps, count_in_run, run};
+	bool one_order = s->n_orders <= 1;
+
+	for (unsigned i = 0; i < s->n_orders; i++)
+		one_order &= s->orders[i].kind != M2D_SCN_EXPLORE;
+	for (unsigned i = 0; i < s->n_claims; i++) {
+		const M2dScnClaim *c = &s->claims[i];
+		g_autofree char *why = NULL;
 		bool holds;
 
-		if (c->variant >= 0 ? c->variant != run->variant : !clean)
+		if (!m2d_scn_claim_counts(s, run->variant, c))
 			continue;
-		holds = m2d_scn_claim_holds(w, run, c, &why);
-		/* One order is run here: "sometimes" asks for it in some order. */
-		if (holds != (c->quantifier != M2D_SCN_NEVER))
-			g_ptr_array_add(run->claims,
-					g_strdup_printf("line %u: %s %s%s%s", c->place.line,
-							m2d_scn_quantifier_word(c->quantifier),
-							c->text, why != NULL ? ": " : "",
-							why != NULL ? why : ""));
-		g_free(why);
+		holds = m2d_scn_claim_holds(&end, c, &why);
+		run->held[i] = holds ? 1 : 2;
+		/* "sometimes" asks for it in some order: who runs them all looks for that. */
+		if (holds != (c->quantifier != M2D_SCN_NEVER) &&
+		    (c->quantifier != M2D_SCN_SOMETIMES || one_order))
+			g_ptr_array_add(run->claims, m2d_scn_claim_text(c, why));
 	}
 }
 
-void m2d_scn_judge(const M2dScnWorld *w, M2dScnRun *run, bool as_written)
+void m2d_scn_judge(const M2dScnWorld *w, M2dScnRun *run, bool results, bool claims)
 {
 	const M2dScnVariant *v = variant_of(run);
 	bool clean = v == NULL || v->n_expect == 0;
 
-	if (as_written)
+	if (results)
 		compare_results(run);
-	if (as_written)
-		judge_claims(w, run, clean);
+	if (claims)
+		judge_claims(w, run);
 	for (guint i = 0; i < run->findings->len; i++) {
 		const M2dScnFinding *f = &g_array_index(run->findings, M2dScnFinding, i);
 

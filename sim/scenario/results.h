@@ -13,6 +13,6 @@ char *m2d_scn_outcome_text(const M2dScnStep *step, const M2dScnStepEnd *end);
 
 /**
  * m2d_scn_judge: fill in mismatches, failed claims and the verdict.
- * @as_written: results and claims count; under another schedule only findings do
+ * @results: compare what steps gave; @claims: look at claims. Findings always count.
  */
-void m2d_scn_judge(const M2dScnWorld *w, M2dScnRun *run, bool as_written);
+void m2d_scn_judge(const M2dScnWorld *w, M2dScnRun *run, bool results, bool claims);

@@ -21,6 +21,8 @@ typedef struct {
 	M2dScnMicro now; /* being taken */
 	M2dCheck *check;
 	GStringChunk *names; /* of steps, for stories */
+	const M2dScnOrder *order; /* NULL: as written */
+	uint64_t drop;
 	bool undo;
 } M2dScnRunner;
 
@@ -348,9 +350,12 @@ static bool all_steps(M2dScnRunner *r, const GArray *schedule, GError **error)
 {
 	g_autofree bool *begun = g_new0(bool, r->s->n_steps + 1);
 
+	for (unsigned i = 0; i < MIN(r->s->n_steps, 64); i++)
+		begun[i] = r->drop >> i & 1;
 	if (schedule != NULL && !follow(r, schedule, begun, error))
 		return false;
-	for (unsigned i = 0; i < r->s->n_steps; i++) {
+	for (unsigned k = 0; k < r->s->n_steps; k++) {
+		unsigned i = r->order != NULL ? r->order->steps[k] : k;
 		const M2dScnStep *s = &r->s->steps[i];
 		int actor = m2d_scn_world_actor(r->w, s->actor);
 
@@ -484,7 +489,11 @@ M2dScnRun *m2d_scn_run(const M2dScenario *scenario, int variant, const M2dScnOpt
 {
 	g_autoptr(M2dScnWorld) w = m2d_scn_world_new(scenario, variant, options, error);
 	g_autoptr(M2dScnRun) run = NULL;
-	M2dScnRunner r = {.w = w, .s = scenario, .undo = options->undo};
+	M2dScnRunner r = {.w = w,
+			  .s = scenario,
+			  .order = options->order,
+			  .drop = options->drop,
+			  .undo = options->undo};
 	GError *local = NULL;
 
 	if (w == NULL)
@@ -497,6 +506,7 @@ M2dScnRun *m2d_scn_run(const M2dScenario *scenario, int variant, const M2dScnOpt
 	run->events = g_array_new(FALSE, FALSE, sizeof(M2dEvent));
 	run->steps = g_new0(M2dScnStepEnd, scenario->n_steps + 1);
 	run->claims = g_ptr_array_new_with_free_func(g_free);
+	run->held = g_new0(uint8_t, scenario->n_claims + 1);
 	run->event_count = g_new0(uint64_t, M2D_N_EVENTS);
 	run->point_count = g_new0(uint64_t, M2D_N_POINTS);
 	r.run = run;
@@ -505,7 +515,8 @@ M2dScnRun *m2d_scn_run(const M2dScenario *scenario, int variant, const M2dScnOpt
 		w->vm, &(M2dCheckOptions){.audit_every = 1, .label = label_of, .label_data = &r});
 	run_variant(&r, schedule, &local);
 	if (local == NULL)
-		m2d_scn_judge(w, run, schedule == NULL);
+		m2d_scn_judge(w, run, schedule == NULL && options->order == NULL,
+			      schedule == NULL);
 	m2d_check_free(r.check);
 	g_string_chunk_free(r.names);
 	if (local != NULL) {
@@ -528,6 +539,7 @@ void m2d_scn_run_free(M2dScnRun *run)
 	g_array_unref(run->events);
 	g_clear_pointer(&run->findings, g_array_unref);
 	g_ptr_array_unref(run->claims);
+	g_free(run->held);
 	g_free(run->event_count);
 	g_free(run->point_count);
 	g_free(run->why);

@@ -53,6 +53,7 @@ typedef struct {
 	GArray *findings;     /* of M2dScnFinding */
 	uint64_t premises[M2D_N_INVARIANTS];
 	GPtrArray *claims;     /* failed claims, as text */
+	uint8_t *held;         /* by claim: 1 its predicate held at the end, 2 it did not; 0 no look */
 	uint64_t hash;         /* of the final state */
 	uint64_t *event_count; /* [M2D_N_EVENTS] */
 	uint64_t *point_count; /* [M2D_N_POINTS] */
@@ -86,7 +87,3 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dScnRun, m2d_scn_run_free)
 
 /* m2d_scn_run_schedule: the choices that were made, to be run again; of M2dScnChoice. */
 GArray *m2d_scn_run_schedule(const M2dScnRun *run);
-
-/* m2d_scn_claim_holds: evaluate a claim's predicate in the world at the end of @run. */
-bool m2d_scn_claim_holds(const M2dScnWorld *w, const M2dScnRun *run, const M2dScnClaim *claim,
-			 char **why);

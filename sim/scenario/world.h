@@ -13,6 +13,9 @@ typedef struct {
 	const char *kvm;            /* profile instead of the variant's, or NULL */
 	const char *const *without; /* names of duties to leave out, NULL-terminated, or NULL */
 	M2dTimingModel timing;
+	const M2dScnOrder *order; /* a permutation of the steps; NULL: as written */
+	uint64_t drop;            /* steps to leave out: bit n stands for step n */
+	bool claims;              /* search: look at claims in each end */
 	bool undo; /* take each micro-step, undo it and take it again; a difference fails the run */
 } M2dScnOptions;
 
