@@ -13,6 +13,9 @@
 
 #define DEFAULT_WIDTH 150
 #define MAX_WIDTH     1000
+/* Bounds of a search that [orders] asks for; mmu2d explore has options for more. */
+#define MAX_STATES 20000000u
+#define MAX_BYTES  (UINT64_C(1) << 30)
 
 static struct {
 	char *variant, *kvm, *schedule, *save;
@@ -138,10 +141,11 @@ static void check_state(Session *session, const M2dScnRun *run)
 
 /* --- runs ------------------------------------------------------------------------------------- */
 
-static void print_run(Session *session, const M2dScnRun *run)
+static void print_run(Session *session, const M2dScnRun *run, const M2dExOrders *orders)
 {
 	const M2dScenario *s = run->scenario;
 	g_autofree char *verdict = m2d_run_verdict_text(run);
+	g_autofree char *others = m2d_run_orders_text(orders);
 
 	if (o.quiet && run->pass && !o.explain)
 		return;
@@ -149,6 +153,8 @@ static void print_run(Session *session, const M2dScnRun *run)
 		printf("%s: %s\n", s->path, s->title != NULL ? s->title : "");
 	session->named = true;
 	printf("  %s\n", verdict);
+	if (others != NULL)
+		printf("        other orders: %s\n", others);
 	if (o.explain) {
 		g_autoptr(M2dLadder) ladder = m2d_run_ladder(run);
 		g_autofree char *text = m2d_ladder_text(ladder, (unsigned)o.width);
@@ -162,12 +168,33 @@ static void print_run(Session *session, const M2dScnRun *run)
 	}
 }
 
+static bool on_progress(uint64_t states, uint64_t transitions, void *data)
+{
+	return !m2d_interrupted();
+}
+
+/* What [orders] asks for beside the order as written. */
+static bool try_orders(Session *session, M2dScnRun *run, const M2dScnOptions *options,
+		       M2dExOrders *orders, GError **error)
+{
+	M2dExVariantOptions how = {.shortest = true, .story = false};
+
+	if (session->schedule != NULL || !m2d_ex_has_orders(run->scenario))
+		return true;
+	m2d_ex_options_init(&how.search);
+	how.search.max_states = MAX_STATES;
+	how.search.max_bytes = MAX_BYTES;
+	how.search.progress = on_progress;
+	return m2d_ex_orders(run, options, &how, orders, error);
+}
+
 static bool run_one(Session *session, int variant, GPtrArray *runs, GError **error)
 {
 	const M2dSchedule *schedule = session->schedule;
 	M2dScnOptions options = {.kvm = o.kvm,
 				 .without = left_out(session),
 				 .timing = o.cost ? M2D_TIMING_BLOCKING : M2D_TIMING_FUNCTIONAL};
+	M2dExOrders orders = {0};
 	M2dScnRun *run;
 
 	if (schedule != NULL) {
@@ -184,14 +211,18 @@ static bool run_one(Session *session, int variant, GPtrArray *runs, GError **err
 		return false;
 	}
 	g_ptr_array_add(runs, run);
+	if (!try_orders(session, run, &options, &orders, error))
+		return false;
 	if (run->pass)
 		session->passed++;
 	else
 		session->failed++;
 	if (session->json != NULL)
-		m2d_run_json(session->json, run, o.cost);
+		m2d_run_json(session->json, run,
+			     orders.perms != 0 || orders.search != NULL ? &orders : NULL, o.cost);
 	else
-		print_run(session, run);
+		print_run(session, run, &orders);
+	m2d_ex_orders_clear(&orders);
 	check_state(session, run);
 	return o.save == NULL || save(session, run, error);
 }

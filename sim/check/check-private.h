@@ -20,6 +20,9 @@
 /* KVM is at the store for the guest and has yet to see to its SPTEs: it is not performed for others
  * before. flushed[] names the vCPU meanwhile. */
 #define M2D_VT_EMULATED 16u
+/* mmu_lock was held at the change: its holder may have read the guest's entry before, and make an
+ * SPTE of that, which is as stale, and as legal, as one that was there. */
+#define M2D_VT_RACED 32u
 
 typedef struct {
 	uint64_t table;   /* frame of the guest's table + 1; 0: not followed */

@@ -154,6 +154,8 @@ static void entry_lost(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t hpa,
 		set_flags(c, page, index, flags);
 		CHECK_PUT(c, page->flushed[index], flags & M2D_VT_EMULATED ? by : 0);
 	}
+	if (!m2d_lock_free(c->vm, M2D_LOCK_MMU, false))
+		set_flags(c, page, index, page->flags[index] | M2D_VT_RACED);
 	if (there)
 		m2d_items_mark_guest(c->items, m2d_spte_hpa(c->vm, sptep).v, stale, &why);
 }
@@ -279,6 +281,12 @@ void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index)
 	M2dDiffers d;
 
 	if (!present(c, sp, index)) {
+		if (page->flags[index] & M2D_VT_RACED) {
+			set_flags(c, page, index,
+				  page->flags[index] &
+					  ~(M2D_VT_RACED | M2D_VT_DUE | M2D_VT_REPORTED));
+			return;
+		}
 		set_flags(c, page, index, 0);
 		CHECK_PUT(c, page->flushed[index], 0);
 		return;

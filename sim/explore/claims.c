@@ -158,9 +158,9 @@ unsigned m2d_ex_claims_end(M2dExClaims *c)
 		c->steps[i].outcome.value = e->value;
 		c->steps[i].outcome.has_hpa = e->has_hpa;
 		c->steps[i].outcome.hpa = e->hpa;
-		c->steps[i].dirty =
-			kind == M2D_OP_GET_DIRTY_LOG || kind == M2D_OP_CLEAR_DIRTY_LOG ? c->dirty
-										       : NULL;
+		c->steps[i].dirty = kind == M2D_OP_GET_DIRTY_LOG || kind == M2D_OP_CLEAR_DIRTY_LOG
+					    ? c->dirty
+					    : NULL;
 	}
 	for (unsigned i = 0; i < s->n_claims; i++) {
 		const M2dScnClaim *claim = &s->claims[i];

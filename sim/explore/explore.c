@@ -176,6 +176,9 @@ unsigned m2d_ex_preemptions(const M2dExModel *m, const GArray *schedule)
 		m->step(m->data, s.actor, s.alt);
 		last = s.actor;
 	}
+	/* What the end violates is not news for whoever steps on from the start. */
+	if (m->violation != NULL)
+		m->violation(m->data);
 	m2d_arena_rollback(m->arena, start);
 	if (!attached)
 		m2d_arena_detach_journal(m->arena);

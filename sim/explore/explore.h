@@ -146,3 +146,23 @@ unsigned m2d_ex_preemptions(const M2dExModel *model, const GArray *schedule);
  * dropped (the rest runs on with the lowest actor that can move). Never longer than the input.
  */
 GArray *m2d_ex_shrink(const M2dExModel *model, const GArray *schedule, unsigned violation);
+
+typedef struct {
+	uint64_t max_states; /* 0: no bound */
+	uint64_t max_bytes;
+	double max_seconds;
+} M2dExRepairOptions;
+
+/* How long the violation that a schedule ends in could have been avoided. */
+typedef struct {
+	bool known; /* false: a bound was reached first */
+	/* Before this step of the schedule, an index, some continuation was clean, behind it none;
+	 * -1: no schedule of the model is clean. */
+	int step;
+	uint8_t instead; /* the actor that a clean continuation goes on with */
+	uint64_t states; /* looked at */
+} M2dExRepair;
+
+/* m2d_ex_repair: the last step of @schedule, from the present state, that could be repaired. */
+void m2d_ex_repair(const M2dExModel *model, const GArray *schedule,
+		   const M2dExRepairOptions *options, M2dExRepair *repair);

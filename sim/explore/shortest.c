@@ -268,8 +268,7 @@ void m2d_ex_shortest(M2dExRun *run)
 	if (s.best != NULL) {
 		M2dExEnd end = run->r->end;
 
-		m2d_ex_found(run, s.best_violation, (M2dExStep *)(void *)s.best->data,
-			     s.best->len);
+		m2d_ex_found(run, s.best_violation, (M2dExStep *)(void *)s.best->data, s.best->len);
 		/* A bound was reached before it was known to be the shortest. */
 		if (end != M2D_EX_COMPLETE)
 			run->r->end = end;

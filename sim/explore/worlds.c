@@ -22,7 +22,7 @@ struct _M2dExWorld {
 	ExWorldState *st;
 	M2dExModel model;
 	GArray *program[M2D_EX_MAX_ACTORS]; /* of unsigned: steps of the actor */
-	unsigned n_seen;                    /* findings looked at */
+	uint64_t *ended; /* by step of the scenario: how often it came to its end; statistics */
 };
 
 static const M2dScnStep *next_step(const M2dExWorld *x, unsigned actor, unsigned *index)
@@ -42,14 +42,68 @@ static bool done(void *data, unsigned actor)
 	return m2d_kvm_idle(x->w->vm, actor) && x->st->next[actor] >= x->program[actor]->len;
 }
 
+/* Another vCPU than @vcpu runs on @pcpu: in the guest, or in KVM. */
+static bool is_taken(const M2dVm *vm, unsigned pcpu, unsigned vcpu)
+{
+	for (unsigned i = 0; i < vm->n_vcpus; i++) {
+		const M2dKvmVcpu *v = vm->vcpu[i];
+
+		if (i != vcpu && v->pcpu == pcpu && v->loaded &&
+		    (v->in_guest || !m2d_kvm_idle(vm, i)))
+			return true;
+	}
+	return false;
+}
+
+/* A vCPU that has come to the end of its program runs on in the guest; where another waits for its
+ * processor, it is scheduled out at some time. */
+static bool must_yield(const M2dExWorld *x, unsigned actor)
+{
+	const M2dVm *vm = x->w->vm;
+	const M2dKvmVcpu *v;
+
+	if (vm->n_pcpus == vm->n_vcpus || actor >= vm->n_vcpus)
+		return false;
+	v = vm->vcpu[actor];
+	if (!v->in_guest || !v->loaded || !done((void *)x, actor))
+		return false;
+	for (unsigned i = 0; i < vm->n_vcpus; i++)
+		if (i != actor && vm->vcpu[i]->pcpu == v->pcpu &&
+		    x->st->next[i] < x->program[i]->len)
+			return true;
+	return false;
+}
+
+/* The memory of a process goes when the last of its threads is gone: all but @actor are done. */
+static bool all_over(const M2dExWorld *x, unsigned actor)
+{
+	for (unsigned a = 0; a < x->model.n_actors; a++)
+		if (a != actor && !done((void *)x, a))
+			return false;
+	return true;
+}
+
 static unsigned enabled(void *data, unsigned actor)
 {
 	M2dExWorld *x = data;
 	M2dVm *vm = x->w->vm;
+	const M2dScnStep *s;
+	unsigned index, pcpu;
 
 	if (m2d_kvm_wants_step(vm, actor))
 		return 1;
-	return m2d_kvm_idle(vm, actor) && x->st->next[actor] < x->program[actor]->len;
+	if (!m2d_kvm_idle(vm, actor))
+		return 0;
+	s = next_step(x, actor, &index);
+	if (s == NULL)
+		return must_yield(x, actor);
+	if (s->op.kind == M2D_OP_RELEASE)
+		return all_over(x, actor);
+	if (actor >= vm->n_vcpus)
+		return 1;
+	pcpu = s->op.kind == M2D_OP_RESUME && s->op.given & 1 ? (unsigned)s->op.arg[0]
+							      : vm->vcpu[actor]->pcpu;
+	return !is_taken(vm, pcpu, actor);
 }
 
 /* The outcome so far is that of this schedule, not of the one tried before. */
@@ -78,6 +132,7 @@ static void end_step(M2dExWorld *x, unsigned actor)
 		return;
 	index = x->st->doing[actor] - 1u;
 	M2D_PUT(x->model.arena, x->st->doing[actor], 0);
+	x->ended[index]++;
 	if (x->claims != NULL)
 		m2d_ex_claims_ended(x->claims, index, o);
 }
@@ -88,18 +143,23 @@ static void step(void *data, unsigned actor, unsigned alt)
 	M2dVm *vm = x->w->vm;
 	unsigned index;
 	const M2dScnStep *s;
+	static const M2dOp yield = {.kind = M2D_OP_PREEMPT};
 
 	/* An interrupt of an idle vCPU is taken at the latest by its next operation. */
 	if (m2d_kvm_idle(vm, actor)) {
 		s = next_step(x, actor, &index);
-		if (s != NULL) {
+		if (s == NULL && !m2d_kvm_wants_step(vm, actor)) {
+			m2d_kvm_start(vm, actor, &yield, NULL);
+		} else if (s != NULL) {
 			M2D_PUT(x->model.arena, x->st->next[actor], x->st->next[actor] + 1);
 			if (!m2d_kvm_start(vm, actor, &s->op, NULL)) {
 				M2D_PUT(x->model.arena, x->st->refused, 1);
 				return;
 			}
-			if (m2d_kvm_idle(vm, actor))
+			if (m2d_kvm_idle(vm, actor)) {
+				x->ended[index]++;
 				return;
+			}
 			M2D_PUT(x->model.arena, x->st->doing[actor], index + 1);
 		}
 	}
@@ -157,6 +217,7 @@ M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2d
 		return NULL;
 	x = g_new0(M2dExWorld, 1);
 	x->s = scenario;
+	x->ended = g_new0(uint64_t, scenario->n_steps + 1);
 	x->w = w;
 	x->check = m2d_check_new(w->vm, &(M2dCheckOptions){.max_findings = 1});
 	x->st = m2d_arena_alloc(w->vm->arena, sizeof(ExWorldState), 64);
@@ -183,6 +244,7 @@ void m2d_ex_world_free(M2dExWorld *x)
 	m2d_ex_claims_free(x->claims);
 	m2d_check_free(x->check);
 	m2d_scn_world_free(x->w);
+	g_free(x->ended);
 	g_free(x);
 }
 
@@ -235,4 +297,9 @@ GArray *m2d_ex_world_choices(const GArray *schedule)
 const M2dExClaims *m2d_ex_world_claims(const M2dExWorld *x)
 {
 	return x->claims;
+}
+
+const uint64_t *m2d_ex_world_ended(const M2dExWorld *x)
+{
+	return x->ended;
 }

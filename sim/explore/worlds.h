@@ -39,6 +39,8 @@ const char *m2d_ex_world_kvm(const M2dExWorld *world);
 uint64_t m2d_ex_world_premises(const M2dExWorld *world, M2dInvariantId id);
 /* m2d_ex_world_point_count: visits of each point so far; [M2D_N_POINTS]. */
 const uint64_t *m2d_ex_world_point_count(const M2dExWorld *world);
+/* m2d_ex_world_ended: how often each step of the scenario came to its end so far. */
+const uint64_t *m2d_ex_world_ended(const M2dExWorld *world);
 
 /* m2d_ex_world_choices: @schedule as choices that m2d_scn_run() takes; of M2dScnChoice. */
 GArray *m2d_ex_world_choices(const GArray *schedule);

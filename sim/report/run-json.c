@@ -92,7 +92,23 @@ static void add_events(M2dJson *json, const M2dScnRun *run)
 	m2d_json_object_end(json);
 }
 
-void m2d_run_json(M2dJson *json, const M2dScnRun *run, bool cost)
+static void add_orders(M2dJson *json, const M2dExOrders *orders)
+{
+	const M2dExVariant *v = orders->search;
+
+	m2d_json_object_begin(json, "orders");
+	m2d_json_uint(json, "permutations", orders->perms);
+	if (v != NULL) {
+		m2d_json_bool(json, "complete", v->complete);
+		m2d_json_string(json, "end", m2d_ex_end_text(v->all->end));
+		m2d_json_uint(json, "states", v->all->states);
+		m2d_json_uint(json, "transitions", v->all->transitions);
+		m2d_json_string(json, "invariant", v->invariant);
+	}
+	m2d_json_object_end(json);
+}
+
+void m2d_run_json(M2dJson *json, const M2dScnRun *run, const M2dExOrders *orders, bool cost)
 {
 	m2d_json_object_begin(json, NULL);
 	m2d_json_string(json, "scenario", run->scenario->path);
@@ -110,6 +126,8 @@ void m2d_run_json(M2dJson *json, const M2dScnRun *run, bool cost)
 	add_steps(json, run);
 	add_premises(json, run);
 	add_events(json, run);
+	if (orders != NULL)
+		add_orders(json, orders);
 	if (cost)
 		add_cost(json, run);
 	m2d_json_uint(json, "micro_steps", run->micro->len);

@@ -4,7 +4,7 @@
 
 #include "sim/base/json.h"
 #include "sim/report/ladder.h"
-#include "sim/scenario/runner.h"
+#include "sim/explore/orders.h"
 
 /* m2d_run_name: name of the run's variant; "" if the scenario has none. */
 const char *m2d_run_name(const M2dScnRun *run);
@@ -28,5 +28,9 @@ char *m2d_run_stories_text(const M2dScnRun *run);
 /* m2d_run_cost_text: cycles, faults and refills of @n runs side by side; g_free(). */
 char *m2d_run_cost_text(const M2dScnRun *const *runs, unsigned n);
 
-/* m2d_run_json: append the run's object to the array that @json is in. */
-void m2d_run_json(M2dJson *json, const M2dScnRun *run, bool cost);
+/* m2d_run_orders_text: what other orders than that as written gave, in one line, or NULL; g_free().
+ */
+char *m2d_run_orders_text(const M2dExOrders *orders);
+
+/* m2d_run_json: append the run's object to the array that @json is in. @orders: or NULL */
+void m2d_run_json(M2dJson *json, const M2dScnRun *run, const M2dExOrders *orders, bool cost);

@@ -20,7 +20,7 @@ typedef struct {
 	M2dPoint until[M2D_MAX_ACTORS];
 	M2dScnMicro now; /* being taken */
 	M2dCheck *check;
-	GStringChunk *names; /* of steps, for stories */
+	GStringChunk *names;      /* of steps, for stories */
 	const M2dScnOrder *order; /* NULL: as written */
 	uint64_t drop;
 	bool undo;
@@ -515,8 +515,7 @@ M2dScnRun *m2d_scn_run(const M2dScenario *scenario, int variant, const M2dScnOpt
 		w->vm, &(M2dCheckOptions){.audit_every = 1, .label = label_of, .label_data = &r});
 	run_variant(&r, schedule, &local);
 	if (local == NULL)
-		m2d_scn_judge(w, run, schedule == NULL && options->order == NULL,
-			      schedule == NULL);
+		m2d_scn_judge(w, run, schedule == NULL && options->order == NULL, schedule == NULL);
 	m2d_check_free(r.check);
 	g_string_chunk_free(r.names);
 	if (local != NULL) {

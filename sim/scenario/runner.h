@@ -52,9 +52,9 @@ typedef struct {
 	M2dScnStepEnd *steps; /* by index of the scenario's steps */
 	GArray *findings;     /* of M2dScnFinding */
 	uint64_t premises[M2D_N_INVARIANTS];
-	GPtrArray *claims;     /* failed claims, as text */
-	uint8_t *held;         /* by claim: 1 its predicate held at the end, 2 it did not; 0 no look */
-	uint64_t hash;         /* of the final state */
+	GPtrArray *claims; /* failed claims, as text */
+	uint8_t *held;     /* by claim: 1 its predicate held at the end, 2 it did not; 0 no look */
+	uint64_t hash;     /* of the final state */
 	uint64_t *event_count; /* [M2D_N_EVENTS] */
 	uint64_t *point_count; /* [M2D_N_POINTS] */
 	uint64_t cycles;       /* of all vCPUs and the host */

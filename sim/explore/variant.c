@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "sim/explore/variant.h"
+
+#include <string.h>
+
+#include "sim/base/error.h"
+
+/* Where the last chance of a repair is looked for. */
+#define REPAIR_STATES  2000000u
+#define REPAIR_SECONDS 5.0
+
+void m2d_ex_variant_free(M2dExVariant *v)
+{
+	if (v == NULL)
+		return;
+	m2d_ex_result_free(v->all);
+	m2d_ex_result_free(v->shortest);
+	m2d_scn_run_free(v->run);
+	g_clear_pointer(&v->schedule, g_array_unref);
+	g_clear_pointer(&v->switches, g_array_unref);
+	g_free(v->ended);
+	g_free(v->claims);
+	g_free(v->kvm);
+	g_free(v->why);
+	g_free(v);
+}
+
+static const M2dScnVariant *variant_of(const M2dExVariant *v)
+{
+	return v->variant >= 0 ? &v->scenario->variants[v->variant] : NULL;
+}
+
+static bool expects(const M2dScnVariant *v, const char *name)
+{
+	for (unsigned i = 0; v != NULL && i < v->n_expect; i++)
+		if (strcmp(v->expect[i].text, name) == 0)
+			return true;
+	return false;
+}
+
+/* The first claim of those that some end must meet, and none of them all did. */
+static char *never_met(const M2dExVariant *v)
+{
+	const M2dScenario *s = v->scenario;
+
+	for (unsigned i = 0; i < s->n_claims; i++) {
+		const M2dExClaimCount *n = &v->claims[i];
+		g_autofree char *ends = NULL;
+
+		if (s->claims[i].quantifier != M2D_SCN_SOMETIMES || n->yes != 0 || n->no == 0)
+			continue;
+		ends = g_strdup_printf("in none of %" G_GUINT64_FORMAT " ends", n->no);
+		return m2d_scn_claim_text(&s->claims[i], ends);
+	}
+	return NULL;
+}
+
+static void judge(M2dExVariant *v, const char *claim)
+{
+	const M2dScnVariant *written = variant_of(v);
+	bool clean = written == NULL || written->n_expect == 0;
+
+	if (v->schedule != NULL && v->violation == M2D_EX_CLAIM)
+		v->why = g_strdup(claim);
+	else if (v->schedule != NULL && !expects(written, v->invariant))
+		v->why = g_strdup_printf("%s is violated", v->invariant);
+	else if (v->schedule == NULL && !clean)
+		v->why = g_strdup_printf("%s is not violated", written->expect[0].text);
+	else if (v->schedule == NULL && v->claims != NULL && v->complete)
+		v->why = never_met(v);
+	v->pass = v->why == NULL;
+}
+
+/* Which steps of the schedule are taken by another actor than the one before. */
+static void find_switches(M2dExVariant *v, const M2dExModel *m)
+{
+	M2dMark start;
+
+	v->switches = g_array_new(FALSE, TRUE, 1);
+	m2d_arena_attach_journal(m->arena);
+	start = m2d_arena_mark(m->arena);
+	for (guint i = 0; i < v->schedule->len; i++) {
+		M2dExStep s = g_array_index(v->schedule, M2dExStep, i);
+		uint8_t last =
+			i != 0 ? g_array_index(v->schedule, M2dExStep, i - 1).actor : s.actor;
+		uint8_t kind = last == s.actor ? 0 : m->enabled(m->data, last) != 0 ? 2 : 1;
+
+		g_array_append_val(v->switches, kind);
+		v->preemptions += kind == 2;
+		m->step(m->data, s.actor, s.alt);
+	}
+	if (m->violation != NULL)
+		m->violation(m->data);
+	m2d_arena_rollback(m->arena, start);
+	m2d_arena_detach_journal(m->arena);
+}
+
+/* A schedule to report: the shortest if it is known, else a small one. */
+static bool make_report(M2dExVariant *v, const M2dScnOptions *options,
+			const M2dExVariantOptions *how, char **claim, GError **error)
+{
+	g_autoptr(M2dExWorld) world = m2d_ex_world_new(v->scenario, v->variant, options, error);
+	const M2dExModel *m;
+	const M2dExResult *r = v->all;
+
+	if (world == NULL)
+		return false;
+	m = m2d_ex_world_model(world);
+	v->is_shortest = how->search.engine == M2D_EX_SHORTEST && r->end == M2D_EX_STOPPED;
+	if (how->shortest && how->search.engine == M2D_EX_EXHAUST) {
+		M2dExOptions x = how->search;
+
+		/* What was found bounds the search. */
+		x.engine = M2D_EX_SHORTEST;
+		x.preemptions = (int)r->preemptions;
+		v->shortest = m2d_explore(m, &x);
+		if (v->shortest->schedule != NULL)
+			r = v->shortest;
+		v->is_shortest = v->shortest->end == M2D_EX_STOPPED;
+	}
+	v->violation = r->violation;
+	v->invariant = m2d_ex_world_violation_name(r->violation);
+	if (!v->is_shortest && how->shrink)
+		v->schedule = m2d_ex_shrink(m, r->schedule, r->violation);
+	else
+		v->schedule = g_array_ref(r->schedule);
+	find_switches(v, m);
+	if (m2d_ex_world_claims(world) != NULL)
+		*claim = g_strdup(m2d_ex_claims_why(m2d_ex_world_claims(world)));
+	if (how->repair) {
+		M2dExRepairOptions x = {.max_states = REPAIR_STATES,
+					.max_bytes = how->search.max_bytes,
+					.max_seconds = REPAIR_SECONDS};
+
+		m2d_ex_repair(m, v->schedule, &x, &v->repair);
+	}
+	return true;
+}
+
+static bool tell(M2dExVariant *v, const M2dScnOptions *options, GError **error)
+{
+	g_autoptr(GArray) choices = m2d_ex_world_choices(v->schedule);
+
+	v->run = m2d_scn_run(v->scenario, v->variant, options, choices, error);
+	return v->run != NULL;
+}
+
+static void keep_counts(M2dExVariant *v, const M2dExWorld *world)
+{
+	const M2dExClaims *claims = m2d_ex_world_claims(world);
+	const M2dScenario *s = v->scenario;
+
+	for (unsigned i = 0; i < M2D_N_INVARIANTS; i++)
+		v->premises[i] = m2d_ex_world_premises(world, (M2dInvariantId)i);
+	memcpy(v->points, m2d_ex_world_point_count(world), sizeof(v->points));
+	v->ended = g_memdup2(m2d_ex_world_ended(world), sizeof(uint64_t) * (s->n_steps + 1));
+	if (claims == NULL)
+		return;
+	v->claims = g_new0(M2dExClaimCount, s->n_claims + 1);
+	for (unsigned i = 0; i < s->n_claims; i++)
+		v->claims[i] = m2d_ex_claims_count(claims, i);
+}
+
+M2dExVariant *m2d_ex_variant(const M2dScenario *scenario, int variant, const M2dScnOptions *options,
+			     const M2dExVariantOptions *how, GError **error)
+{
+	gint64 start = g_get_monotonic_time();
+	g_autoptr(M2dExWorld) world = m2d_ex_world_new(scenario, variant, options, error);
+	g_autoptr(M2dExVariant) v = NULL;
+	g_autofree char *claim = NULL;
+
+	if (world == NULL)
+		return NULL;
+	v = g_new0(M2dExVariant, 1);
+	v->scenario = scenario;
+	v->variant = variant;
+	v->kvm = g_strdup(m2d_ex_world_kvm(world));
+	v->repair.step = -1;
+	v->all = m2d_explore(m2d_ex_world_model(world), &how->search);
+	v->complete = v->all->end == M2D_EX_COMPLETE;
+	keep_counts(v, world);
+	if (v->all->end == M2D_EX_INTERRUPTED) {
+		g_set_error(error, M2D_ERROR, M2D_ERROR_TRANSIENT,
+			    "%s: interrupted after %" G_GUINT64_FORMAT " states", scenario->path,
+			    v->all->states);
+		return NULL;
+	}
+	if (v->all->schedule != NULL) {
+		if (!make_report(v, options, how, &claim, error))
+			return NULL;
+		if (how->story && !tell(v, options, error))
+			return NULL;
+		if (claim == NULL && m2d_ex_world_claims(world) != NULL)
+			claim = g_strdup(m2d_ex_claims_why(m2d_ex_world_claims(world)));
+	}
+	judge(v, claim);
+	v->seconds = (double)(g_get_monotonic_time() - start) / 1e6;
+	return g_steal_pointer(&v);
+}
