@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NOT_GIVEN (-2)
+
 static struct {
 	char *variant, *kvm, *engine, *save;
 	char **without;
@@ -30,7 +32,7 @@ static const GOptionEntry entries[] = {
 	{"engine", 'e', 0, G_OPTION_ARG_STRING, &o.engine,
 	 "exhaust, then shortest for the report (the default); shortest; dpor; random", "NAME"},
 	{"preemptions", 'p', 0, G_OPTION_ARG_INT, &o.preemptions,
-	 "Only schedules with at most N preemptions", "N"},
+	 "Only schedules with at most N preemptions; -1: any", "N"},
 	{"states", 0, 0, G_OPTION_ARG_INT64, &o.max_states, "Stop after N states (50 million)",
 	 "N"},
 	{"memory", 0, 0, G_OPTION_ARG_INT64, &o.max_bytes, "Stop at N MiB of tables (1024)", "N"},
@@ -79,9 +81,11 @@ static void make_options(M2dExVariantOptions *how, const M2dScenario *s, void *p
 		.shortest = o.engine == NULL, .shrink = true, .repair = true, .story = true};
 	m2d_ex_options_init(x);
 	x->engine = o.engine != NULL ? (M2dExEngine)engine_of(o.engine) : M2D_EX_EXHAUST;
-	x->preemptions = o.preemptions;
-	if (o.preemptions < 0 && order != NULL && order->bounded)
+	x->preemptions = MAX(o.preemptions, -1);
+	if (o.preemptions == NOT_GIVEN && order != NULL && order->bounded) {
 		x->preemptions = (int)order->preempt;
+		how->stated = true;
+	}
 	x->wide = o.wide;
 	x->max_states = (uint64_t)o.max_states;
 	x->max_bytes = (uint64_t)o.max_bytes << 20;
@@ -181,9 +185,10 @@ static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, in
 		m2d_explore_json(json, v);
 	else
 		print_text(v);
-	if (!print_uncovered(v) || !v->pass)
+	if (!print_uncovered(v) || (!v->pass && !v->open))
 		*status = 1;
-	else if (*status == 0 && v->all->end >= M2D_EX_BOUND_STATES && o.engine == NULL)
+	else if (*status == 0 &&
+		 (v->open || (v->all->end >= M2D_EX_BOUND_STATES && o.engine == NULL)))
 		*status = 3;
 	return save(v, error);
 }
@@ -235,7 +240,7 @@ static int run(int argc, char **argv)
 {
 	int status;
 
-	o.preemptions = -1;
+	o.preemptions = NOT_GIVEN;
 	o.width = 150;
 	o.max_states = 50000000;
 	o.max_bytes = 1024;
@@ -257,7 +262,7 @@ static int run(int argc, char **argv)
 				     "--engine=%s: expected exhaust, shortest, dpor or random",
 				     o.engine);
 	if (o.max_states < 0 || o.max_bytes < 1 || o.max_seconds < 0 || o.runs < 1 ||
-	    o.preemptions < -1)
+	    o.preemptions < NOT_GIVEN)
 		return m2d_cmd_usage(&m2d_cmd_explore, "bounds are positive numbers");
 	if (o.width < (gint)M2D_LADDER_MIN_WIDTH || o.width > 1000)
 		return m2d_cmd_usage(&m2d_cmd_explore, "--width=%d: expected %u to 1000", o.width,

@@ -8,6 +8,9 @@
 /* Where the last chance of a repair is looked for. */
 #define REPAIR_STATES  2000000u
 #define REPAIR_SECONDS 5.0
+/* The first look. */
+#define FIRST_PREEMPTIONS 1
+#define FIRST_STATES      100000u
 
 void m2d_ex_variant_free(M2dExVariant *v)
 {
@@ -55,7 +58,7 @@ static char *never_met(const M2dExVariant *v)
 	return NULL;
 }
 
-static void judge(M2dExVariant *v, const char *claim)
+static void judge(M2dExVariant *v, const M2dExVariantOptions *how, const char *claim)
 {
 	const M2dScnVariant *written = variant_of(v);
 	bool clean = written == NULL || written->n_expect == 0;
@@ -66,9 +69,11 @@ static void judge(M2dExVariant *v, const char *claim)
 		v->why = g_strdup_printf("%s is violated", v->invariant);
 	else if (v->schedule == NULL && !clean)
 		v->why = g_strdup_printf("%s is not violated", written->expect[0].text);
-	else if (v->schedule == NULL && v->claims != NULL && v->complete)
+	else if (v->schedule == NULL && v->claims != NULL)
 		v->why = never_met(v);
 	v->pass = v->why == NULL;
+	v->open = !v->pass && v->schedule == NULL &&
+		  (!v->complete || (how->search.preemptions >= 0 && !how->stated));
 }
 
 /* Which steps of the schedule are taken by another actor than the one before. */
@@ -95,6 +100,24 @@ static void find_switches(M2dExVariant *v, const M2dExModel *m)
 	m2d_arena_detach_journal(m->arena);
 }
 
+/* Most bugs show with one preemption or none, and those schedules are few: look at them before all
+ * others. What is found so is the shortest. NULL: nothing is, or not within a small budget. */
+static M2dExResult *first_look(const M2dExModel *m, const M2dExVariantOptions *how)
+{
+	M2dExOptions x = how->search;
+	M2dExResult *r;
+
+	x.engine = M2D_EX_SHORTEST;
+	x.preemptions =
+		x.preemptions < 0 ? FIRST_PREEMPTIONS : MIN(x.preemptions, FIRST_PREEMPTIONS);
+	x.max_states = x.max_states == 0 ? FIRST_STATES : MIN(x.max_states, FIRST_STATES);
+	r = m2d_explore(m, &x);
+	if (r->end == M2D_EX_STOPPED || r->end == M2D_EX_INTERRUPTED)
+		return r;
+	m2d_ex_result_free(r);
+	return NULL;
+}
+
 /* A schedule to report: the shortest if it is known, else a small one. */
 static bool make_report(M2dExVariant *v, const M2dScnOptions *options,
 			const M2dExVariantOptions *how, char **claim, GError **error)
@@ -106,8 +129,8 @@ static bool make_report(M2dExVariant *v, const M2dScnOptions *options,
 	if (world == NULL)
 		return false;
 	m = m2d_ex_world_model(world);
-	v->is_shortest = how->search.engine == M2D_EX_SHORTEST && r->end == M2D_EX_STOPPED;
-	if (how->shortest && how->search.engine == M2D_EX_EXHAUST) {
+	v->is_shortest |= how->search.engine == M2D_EX_SHORTEST && r->end == M2D_EX_STOPPED;
+	if (how->shortest && !v->is_shortest) {
 		M2dExOptions x = how->search;
 
 		/* What was found bounds the search. */
@@ -176,7 +199,11 @@ M2dExVariant *m2d_ex_variant(const M2dScenario *scenario, int variant, const M2d
 	v->variant = variant;
 	v->kvm = g_strdup(m2d_ex_world_kvm(world));
 	v->repair.step = -1;
-	v->all = m2d_explore(m2d_ex_world_model(world), &how->search);
+	if (how->shortest)
+		v->all = first_look(m2d_ex_world_model(world), how);
+	v->is_shortest = v->all != NULL;
+	if (v->all == NULL)
+		v->all = m2d_explore(m2d_ex_world_model(world), &how->search);
 	v->complete = v->all->end == M2D_EX_COMPLETE;
 	keep_counts(v, world);
 	if (v->all->end == M2D_EX_INTERRUPTED) {
@@ -193,7 +220,7 @@ M2dExVariant *m2d_ex_variant(const M2dScenario *scenario, int variant, const M2d
 		if (claim == NULL && m2d_ex_world_claims(world) != NULL)
 			claim = g_strdup(m2d_ex_claims_why(m2d_ex_world_claims(world)));
 	}
-	judge(v, claim);
+	judge(v, how, claim);
 	v->seconds = (double)(g_get_monotonic_time() - start) / 1e6;
 	return g_steal_pointer(&v);
 }

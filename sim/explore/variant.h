@@ -2,7 +2,8 @@
 /*
  * One variant of a scenario under every schedule: the search, the schedule to report, and the
  * verdict. A variant that expects violations passes if one of them is found; a clean one if none is
- * and, where claims are looked at, they hold.
+ * and, where claims are looked at, they hold. What a search was to find and did not within its
+ * bounds leaves the verdict open.
  */
 #pragma once
 
@@ -10,10 +11,12 @@
 
 typedef struct {
 	M2dExOptions search; /* engine and bounds */
-	bool shortest; /* after a violation found depth first, look for the shortest to report */
+	bool shortest; /* of engine exhaust: report the shortest; look for it first, and again after
+			*/
 	bool shrink;   /* make what is reported smaller where it is not known to be the shortest */
 	bool repair;   /* look for the last step that could be repaired */
-	bool story;    /* run the schedule once more with all of the checker */
+	bool stated; /* the bound on preemptions is the scenario's own: what is not within fails */
+	bool story;  /* run the schedule once more with all of the checker */
 } M2dExVariantOptions;
 
 typedef struct {
@@ -21,6 +24,7 @@ typedef struct {
 	int variant; /* -1: the scenario names none */
 	char *kvm;
 	bool pass;
+	bool open;             /* not passed, and a search without its bounds may yet show it */
 	char *why;             /* one line, or NULL */
 	bool complete;         /* all schedules were covered, or up to the first violation */
 	M2dExResult *all;      /* of the engine asked for */

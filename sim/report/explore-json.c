@@ -110,7 +110,7 @@ void m2d_explore_json(M2dJson *j, const M2dExVariant *v)
 	m2d_json_string(j, "scenario", v->scenario->path);
 	m2d_json_string(j, "variant", written != NULL ? written->name : "");
 	m2d_json_string(j, "kvm", v->kvm);
-	m2d_json_string(j, "verdict", v->pass ? "pass" : "fail");
+	m2d_json_string(j, "verdict", v->pass ? "pass" : v->open ? "bound" : "fail");
 	m2d_json_string(j, "why", v->why);
 	m2d_json_array_begin(j, "expected");
 	for (unsigned i = 0; written != NULL && i < written->n_expect; i++)

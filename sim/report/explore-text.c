@@ -8,8 +8,11 @@ char *m2d_explore_verdict(const M2dExVariant *v)
 	GString *text = g_string_new(NULL);
 	const char *name = v->variant >= 0 ? v->scenario->variants[v->variant].name : "";
 
-	g_string_append_printf(text, "%-4s  %-28s kvm %-8s ", v->pass ? "pass" : "FAIL", name,
-			       v->kvm);
+	g_string_append_printf(text, "%-4s  %-28s kvm %-8s ",
+			       v->pass   ? "pass"
+			       : v->open ? "open"
+					 : "FAIL",
+			       name, v->kvm);
 	if (v->schedule != NULL)
 		g_string_append_printf(text, "%s after %u steps, %u preemption%s%s", v->invariant,
 				       v->schedule->len, v->preemptions,
