@@ -28,10 +28,38 @@ typedef struct {
 	uint64_t table;   /* frame of the guest's table + 1; 0: not followed */
 	uint32_t next;    /* page followed in the same bucket */
 	uint16_t changed; /* entries with CHANGED */
-	uint16_t pad;
+	uint16_t marked;  /* entries with any flag */
+	uint16_t place;   /* in its chunk */
+	uint16_t pad[3];
+} M2dVtPage;
+
+/* Of a page's entries. Most pages never have any: they lie behind all pages of a chunk. */
+typedef struct {
 	uint8_t flags[512];
 	uint8_t flushed[512]; /* vCPUs that have flushed since it changed */
-} M2dVtPage;
+} M2dVtMarks;
+
+typedef struct {
+	M2dVtPage page[M2D_CHECK_CHUNK];
+	M2dVtMarks marks[M2D_CHECK_CHUNK];
+} M2dVtChunk;
+
+static inline M2dVtMarks *m2d_vt_marks(const M2dVtPage *page)
+{
+	M2dVtChunk *chunk = (M2dVtChunk *)(void *)(page - page->place);
+
+	return &chunk->marks[page->place];
+}
+
+static inline unsigned m2d_vt_flags(const M2dVtPage *page, unsigned index)
+{
+	return page->marked != 0 ? m2d_vt_marks(page)->flags[index] : 0;
+}
+
+static inline unsigned m2d_vt_flushed(const M2dVtPage *page, unsigned index)
+{
+	return page->marked != 0 ? m2d_vt_marks(page)->flushed[index] : 0;
+}
 
 /* What decides verdicts: in the arena. */
 typedef struct {
@@ -58,11 +86,11 @@ typedef struct {
 	uint8_t pad;
 } M2dCheckState;
 
-/* Pages below the root of a vCPU, while neither that nor links change. */
+/* Pages below the root of a vCPU. */
 typedef struct {
-	uint64_t links; /* M2dCheck.links then + 1; 0: not known */
 	uint64_t *pages;
-	M2dSpIndex max, root[4];
+	M2dSpIndex words, root[4];
+	bool known; /* no link has gone since */
 } M2dReach;
 
 struct _M2dCheck {
@@ -73,7 +101,7 @@ struct _M2dCheck {
 	GArray *findings; /* of M2dFinding */
 	/* For stories: the guest's write to the entry of each SPTE and its own last change; the
 	 * last flush of each vCPU that covered a change. */
-	GPtrArray *changes, *births;
+	struct _M2dBriefs *changes, *births;
 	M2dMoment flush[M2D_MAX_KVM_VCPUS];
 	/* For stories: the last flush of each vCPU's guest, and the last change of its root. */
 	M2dMoment guest_flush[M2D_MAX_KVM_VCPUS], new_root[M2D_MAX_KVM_VCPUS];
@@ -81,7 +109,6 @@ struct _M2dCheck {
 	uint16_t *maps; /* by pfn - first_pfn, in the arena: leaf SPTEs of live pages */
 	uint8_t *wrote; /* the same: the guest wrote to the frame since it has it */
 	unsigned ops;   /* ended since the last audit */
-	uint64_t links; /* changes of SPTEs that link a page */
 	M2dReach reach[M2D_MAX_KVM_VCPUS];
 	M2dSptep setting; /* leaf that is being set: KVM has not noted its gfn yet */
 	uint64_t setting_gfn;
@@ -115,12 +142,14 @@ M2dMoment m2d_event_moment(const M2dCheck *c);
 
 /* --- stories of SPTEs (stories.c) ------------------------------------------------------------- */
 
-/* m2d_briefs_new: g_ptr_array_unref(). */
-GPtrArray *m2d_briefs_new(void);
+typedef struct _M2dBriefs M2dBriefs;
+
+M2dBriefs *m2d_briefs_new(void);
+void m2d_briefs_free(M2dBriefs *briefs);
 /* m2d_brief_put: note the time and a[0..2] of @m for SPTE @index of @sp. */
-void m2d_brief_put(GPtrArray *briefs, M2dSpIndex sp, unsigned index, const M2dMoment *m);
+void m2d_brief_put(M2dBriefs *briefs, M2dSpIndex sp, unsigned index, const M2dMoment *m);
 /* m2d_brief_get: fills and returns @m; NULL if nothing was noted. */
-const M2dMoment *m2d_brief_get(const GPtrArray *briefs, M2dSpIndex sp, unsigned index,
+const M2dMoment *m2d_brief_get(const M2dBriefs *briefs, M2dSpIndex sp, unsigned index,
 			       M2dMoment *m);
 
 /* --- items of vCPUs (judge.c) ------------------------------------------------------------------
@@ -189,6 +218,8 @@ M2dSpIndex m2d_root_for(const M2dCheck *c, unsigned vcpu, uint64_t gva);
 /* m2d_vcpu_reach: a bit for each page that can be walked to so from the root of @vcpu that hardware
  * has; valid until the next call. */
 const uint64_t *m2d_vcpu_reach(M2dCheck *c, unsigned vcpu);
+/* m2d_reach_changed: an SPTE of @sp, of @level, was @old and is @new. */
+void m2d_reach_changed(M2dCheck *c, M2dSpIndex sp, uint64_t old, uint64_t new, unsigned level);
 /* m2d_spte_at: page and index of the SPTE at @hpa; 0: it is none. */
 M2dSpIndex m2d_spte_at(const M2dCheck *c, uint64_t hpa, unsigned *index);
 /* m2d_entry_gfn: what the entry shadows, as KVM has it or is about to. */

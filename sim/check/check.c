@@ -60,7 +60,7 @@ static uint64_t shadow_gfn(M2dCheck *c, M2dItemId id)
 	if (sp == 0)
 		return M2D_NO_GFN;
 	page = m2d_vt_page(c, sp, false);
-	if (page != NULL && (page->flags[index] & M2D_VT_CHANGED) &&
+	if (page != NULL && (m2d_vt_flags(page, index) & M2D_VT_CHANGED) &&
 	    m2d_spte_differs(c, sp, index) != M2D_AGREES) {
 		why = m2d_items_moment(c->items);
 		m2d_brief_get(c->changes, sp, index, &why);
@@ -203,8 +203,7 @@ static void spte_changed(M2dCheck *c, const M2dEvent *e)
 	if (sp == 0)
 		return;
 	m2d_vt_born(c, sp, index, e);
-	if (!m2d_spte_is_last(e->a[2], level) || !m2d_spte_is_last(e->a[3], level))
-		c->links++;
+	m2d_reach_changed(c, sp, e->a[2], e->a[3], level);
 	count_map(c, e->a[2], level, -1);
 	count_map(c, e->a[3], level, 1);
 	count_taken(c, e->a[2], e->a[3], level);
@@ -314,119 +313,109 @@ static void new_root(M2dCheck *c, const M2dEvent *e)
 		c->new_root[e->vcpu] = m2d_event_moment(c);
 }
 
-static void hear(M2dCheck *c, const M2dEvent *e)
+static void cr_loads(M2dCheck *c, const M2dEvent *e)
 {
-	switch (e->type) {
-	case M2D_E_KVM_ENTRY:
-		entered(c, e);
-		break;
-	case M2D_E_KVM_EXIT:
-	case M2D_E_KVM_MMIO:
-		m2d_inv_mmio_stale(c, e);
-		break;
-	case M2D_E_KVM_CR:
-		if (e->a[1] == 3 && e->vcpu < c->vm->n_vcpus)
-			CHECK_PUT(c, c->s->cr3[e->vcpu], e->a[2]);
-		break;
-	case M2D_E_GUEST_FLUSH:
-	case M2D_E_GUEST_FLUSH_DONE:
-		m2d_inv_guest_flush(c, e);
-		break;
-	case M2D_E_NEW_PGD:
-	case M2D_E_ROOT_LOAD:
-		new_root(c, e);
-		break;
-	case M2D_E_PV_FLUSH_FLAG:
-	case M2D_E_FLUSH_HW:
-	case M2D_E_ROOT_UNLOAD:
-		m2d_inv_lost_flush_flag(c, e);
-		break;
-	case M2D_E_TAG_ASSIGNED:
-		m2d_inv_id_reuse(c, e);
-		break;
-	case M2D_E_FLUSH_REMOTE:
-	case M2D_E_FLUSH_REMOTE_DONE:
-		m2d_inv_missed_request(c, e);
-		m2d_inv_remote_flush(c, e);
-		break;
-	case M2D_E_SPTE_CHANGED:
-		spte_changed(c, e);
-		break;
-	case M2D_E_KVM_MMU_SET_SPTE:
-		leaf_set(c, e);
-		break;
-	case M2D_E_SP_ALLOC:
-	case M2D_E_SP_FREE:
-		sp_event(c, e);
-		break;
-	case M2D_E_KVM_MMU_SYNC_PAGE:
-		m2d_vt_follow(c, (M2dSpIndex)e->a[0]);
-		m2d_inv_writable_shadowed(c, e);
-		break;
-	case M2D_E_SYNC_SPTE:
-		spte_synced(c, e);
-		break;
-	case M2D_E_GFN_PROTECTED:
-		m2d_inv_writable_shadowed(c, e);
-		break;
-	case M2D_E_KVM_PAGE_FAULT:
-		m2d_inv_role_mismatch_begin(c, e);
-		break;
-	case M2D_E_KVM_PAGE_FAULT_DONE:
-		m2d_inv_role_mismatch(c, e);
-		store_told(c, e);
-		break;
-	case M2D_E_TRACK_WRITE:
-		store_told(c, e);
-		break;
-	case M2D_E_KVM_BUG:
-		kvm_bug(c, e);
-		break;
-	case M2D_E_NOTIFIER:
-		if (e->a[2] == 0)
-			follow_all(c);
-		break;
-	case M2D_E_NOTIFIER_DONE:
-		m2d_inv_stale_host_map(c, e);
-		break;
-	case M2D_E_SLOT_DELETED:
-		m2d_inv_slot_still_mapped(c, e);
-		break;
-	case M2D_E_SLOT_CHANGED:
-		m2d_inv_mmio_stale(c, e);
-		m2d_inv_lost_dirty(c, e);
-		break;
-	case M2D_E_FRAME_FREED:
-		m2d_vt_frame_freed(c, e->a[0]);
-		m2d_inv_frame_use_after_free(c, e);
-		m2d_inv_lost_dirty(c, e);
-		break;
-	case M2D_E_GUEST_ACCESS:
-		m2d_inv_frame_use_after_free(c, e);
-		m2d_inv_lost_dirty(c, e);
-		break;
-	case M2D_E_EMULATED_WRITE:
-		if (e->vcpu < c->vm->n_vcpus)
-			CHECK_PUT(c, c->s->stored, c->s->stored | 1u << e->vcpu);
-		m2d_inv_lost_dirty(c, e);
-		break;
-	case M2D_E_DIRTY_HARVEST:
-	case M2D_E_DIRTY_LOG_DONE:
-		m2d_inv_lost_dirty(c, e);
-		break;
-	case M2D_E_AGED:
-		m2d_inv_lost_accessed(c, e);
-		break;
-	case M2D_E_OP_DONE:
-		if (e->vcpu < c->vm->n_vcpus)
-			m2d_inv_lost_flush_flag(c, e);
-		store_told(c, e);
-		ended(c, e);
-		break;
-	default:
-		break;
-	}
+	if (e->a[1] == 3 && e->vcpu < c->vm->n_vcpus)
+		CHECK_PUT(c, c->s->cr3[e->vcpu], e->a[2]);
 }
+
+static void remote_flush(M2dCheck *c, const M2dEvent *e)
+{
+	m2d_inv_missed_request(c, e);
+	m2d_inv_remote_flush(c, e);
+}
+
+static void page_in_sync(M2dCheck *c, const M2dEvent *e)
+{
+	m2d_vt_follow(c, (M2dSpIndex)e->a[0]);
+	m2d_inv_writable_shadowed(c, e);
+}
+
+static void fault_done(M2dCheck *c, const M2dEvent *e)
+{
+	m2d_inv_role_mismatch(c, e);
+	store_told(c, e);
+}
+
+static void notifier_begins(M2dCheck *c, const M2dEvent *e)
+{
+	if (e->a[2] == 0)
+		follow_all(c);
+}
+
+static void slot_changed(M2dCheck *c, const M2dEvent *e)
+{
+	m2d_inv_mmio_stale(c, e);
+	m2d_inv_lost_dirty(c, e);
+}
+
+static void frame_freed(M2dCheck *c, const M2dEvent *e)
+{
+	m2d_vt_frame_freed(c, e->a[0]);
+	m2d_inv_frame_use_after_free(c, e);
+	m2d_inv_lost_dirty(c, e);
+}
+
+static void guest_access(M2dCheck *c, const M2dEvent *e)
+{
+	m2d_inv_frame_use_after_free(c, e);
+	m2d_inv_lost_dirty(c, e);
+}
+
+static void emulated_write(M2dCheck *c, const M2dEvent *e)
+{
+	if (e->vcpu < c->vm->n_vcpus)
+		CHECK_PUT(c, c->s->stored, c->s->stored | 1u << e->vcpu);
+	m2d_inv_lost_dirty(c, e);
+}
+
+static void op_done(M2dCheck *c, const M2dEvent *e)
+{
+	if (e->vcpu < c->vm->n_vcpus)
+		m2d_inv_lost_flush_flag(c, e);
+	store_told(c, e);
+	ended(c, e);
+}
+
+/* Who hears of what. Nobody is told of the rest. */
+static void (*const hears[M2D_N_EVENTS])(M2dCheck *, const M2dEvent *) = {
+	[M2D_E_KVM_ENTRY] = entered,
+	[M2D_E_KVM_EXIT] = m2d_inv_mmio_stale,
+	[M2D_E_KVM_MMIO] = m2d_inv_mmio_stale,
+	[M2D_E_KVM_CR] = cr_loads,
+	[M2D_E_GUEST_FLUSH] = m2d_inv_guest_flush,
+	[M2D_E_GUEST_FLUSH_DONE] = m2d_inv_guest_flush,
+	[M2D_E_NEW_PGD] = new_root,
+	[M2D_E_ROOT_LOAD] = new_root,
+	[M2D_E_PV_FLUSH_FLAG] = m2d_inv_lost_flush_flag,
+	[M2D_E_FLUSH_HW] = m2d_inv_lost_flush_flag,
+	[M2D_E_ROOT_UNLOAD] = m2d_inv_lost_flush_flag,
+	[M2D_E_TAG_ASSIGNED] = m2d_inv_id_reuse,
+	[M2D_E_FLUSH_REMOTE] = remote_flush,
+	[M2D_E_FLUSH_REMOTE_DONE] = remote_flush,
+	[M2D_E_SPTE_CHANGED] = spte_changed,
+	[M2D_E_KVM_MMU_SET_SPTE] = leaf_set,
+	[M2D_E_SP_ALLOC] = sp_event,
+	[M2D_E_SP_FREE] = sp_event,
+	[M2D_E_KVM_MMU_SYNC_PAGE] = page_in_sync,
+	[M2D_E_SYNC_SPTE] = spte_synced,
+	[M2D_E_GFN_PROTECTED] = m2d_inv_writable_shadowed,
+	[M2D_E_KVM_PAGE_FAULT] = m2d_inv_role_mismatch_begin,
+	[M2D_E_KVM_PAGE_FAULT_DONE] = fault_done,
+	[M2D_E_TRACK_WRITE] = store_told,
+	[M2D_E_KVM_BUG] = kvm_bug,
+	[M2D_E_NOTIFIER] = notifier_begins,
+	[M2D_E_NOTIFIER_DONE] = m2d_inv_stale_host_map,
+	[M2D_E_SLOT_DELETED] = m2d_inv_slot_still_mapped,
+	[M2D_E_SLOT_CHANGED] = slot_changed,
+	[M2D_E_FRAME_FREED] = frame_freed,
+	[M2D_E_GUEST_ACCESS] = guest_access,
+	[M2D_E_EMULATED_WRITE] = emulated_write,
+	[M2D_E_DIRTY_HARVEST] = m2d_inv_lost_dirty,
+	[M2D_E_DIRTY_LOG_DONE] = m2d_inv_lost_dirty,
+	[M2D_E_AGED] = m2d_inv_lost_accessed,
+	[M2D_E_OP_DONE] = op_done,
+};
 
 static void on_event(const M2dEvent *e, void *data)
 {
@@ -435,8 +424,17 @@ static void on_event(const M2dEvent *e, void *data)
 	if (c->findings->len >= c->opt.max_findings)
 		return;
 	c->event = e;
-	hear(c, e);
+	hears[e->type](c, e);
 	c->event = NULL;
+}
+
+static void listen(M2dCheck *c)
+{
+	bool types[M2D_N_EVENTS];
+
+	for (unsigned t = 0; t < M2D_N_EVENTS; t++)
+		types[t] = hears[t] != NULL;
+	m2d_events_listen_to(c->vm->ev, on_event, c, types);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -463,7 +461,7 @@ M2dCheck *m2d_check_new(M2dVm *vm, const M2dCheckOptions *options)
 	for (unsigned i = 0; i < vm->n_pcpus; i++)
 		m2d_items_watch(c->items, vm->pcpu[i]);
 	m2d_space_observe(vm->space, on_write, c);
-	m2d_events_listen(vm->ev, on_event, c);
+	listen(c);
 	return c;
 }
 
@@ -476,8 +474,8 @@ void m2d_check_free(M2dCheck *c)
 	m2d_items_free(c->items);
 	m2d_check_forget(c);
 	g_array_unref(c->findings);
-	g_ptr_array_unref(c->changes);
-	g_ptr_array_unref(c->births);
+	m2d_briefs_free(c->changes);
+	m2d_briefs_free(c->births);
 	for (unsigned i = 0; i < M2D_MAX_KVM_VCPUS; i++)
 		g_free(c->reach[i].pages);
 	g_free(c);

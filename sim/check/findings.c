@@ -138,9 +138,10 @@ static char *make_story(M2dCheck *c, const M2dAbout *about)
 		const M2dItemStory *own = m2d_item_story(c->items, about->item);
 		const M2dItem *it = m2d_item(c->items, about->item);
 		bool host = about->host || !(it->due & M2D_DUE_GUEST);
+		M2dMoment birth = m2d_item_birth(c->items, about->item);
 
 		g_string_append(s, "cached:  ");
-		append_who(c, s, &own->birth);
+		append_who(c, s, &birth);
 		g_string_append(s, ": ");
 		append_item(c, s, about->item);
 		g_string_append_c(s, '\n');

@@ -17,7 +17,7 @@ static void store_words(const M2dWrite *w, uint64_t *old, uint64_t *new)
 /* Note the loss; the first one is the one to tell of. */
 static void mark(M2dItems *items, M2dItemId id, unsigned guest, unsigned host, const M2dMoment *why)
 {
-	M2dItem *it = m2d_item(items, id);
+	M2dItem *it = m2d_item_at(items, id);
 
 	if (it->guest == 0 && it->host == 0)
 		M2D_PUT(items->arena, items->s->n_marked, items->s->n_marked + 1);
@@ -95,7 +95,7 @@ typedef enum {
 /* OR over an item and all it derives from. */
 static unsigned bits_of(const M2dItems *items, M2dItemId id, Bits which)
 {
-	const M2dItem *it = m2d_item(items, id);
+	const M2dItem *it = m2d_item_at(items, id);
 	const unsigned own[] = {it->guest, it->host, it->gone_by, it->lost_by};
 	unsigned bits = own[which];
 
@@ -131,7 +131,7 @@ unsigned m2d_item_lost_by(const M2dItems *items, M2dItemId id)
 
 bool m2d_item_resized(const M2dItems *items, M2dItemId id)
 {
-	const M2dItem *it = m2d_item(items, id);
+	const M2dItem *it = m2d_item_at(items, id);
 	bool resized = it->resized;
 
 	for (uint32_t node = it->nodes; node != 0 && !resized;) {
@@ -145,7 +145,7 @@ bool m2d_item_resized(const M2dItems *items, M2dItemId id)
 
 const M2dMoment *m2d_item_change(M2dItems *items, M2dItemId id, bool host, unsigned stale)
 {
-	const M2dItem *it = m2d_item(items, id);
+	const M2dItem *it = m2d_item_at(items, id);
 
 	if ((host ? it->host : it->guest) & stale)
 		return host ? &m2d_item_story(items, id)->host : &m2d_item_story(items, id)->guest;
@@ -165,7 +165,7 @@ const M2dMoment *m2d_item_change(M2dItems *items, M2dItemId id, bool host, unsig
 
 bool m2d_item_stems_from(const M2dItems *items, M2dItemId id, uint64_t pfn)
 {
-	for (uint32_t node = m2d_item(items, id)->nodes; node != 0;) {
+	for (uint32_t node = m2d_item_at(items, id)->nodes; node != 0;) {
 		const M2dNode *n = m2d_node(items, node);
 
 		if (n->key & M2D_NODE_PARENT) {
@@ -196,7 +196,7 @@ bool m2d_items_use_frame(const M2dItems *items, uint64_t pfn)
 
 uint64_t m2d_item_leaf_entry(const M2dItems *items, M2dItemId id)
 {
-	for (uint32_t node = m2d_item(items, id)->nodes; node != 0;) {
+	for (uint32_t node = m2d_item_at(items, id)->nodes; node != 0;) {
 		const M2dNode *n = m2d_node(items, node);
 		uint64_t want = (uint64_t)(M2D_ENTRY_HOST | M2D_ENTRY_LEAF) << M2D_NODE_SHIFT;
 

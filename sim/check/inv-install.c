@@ -47,12 +47,28 @@ void m2d_inv_rights_host(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t sp
 		       "is writable where memslot or host let the guest only read");
 }
 
+/* Some gfn of [gfn, gfn + n), all in @slot, is tracked or shadowed in sync. */
+static bool shadowed_in(const M2dCheck *c, unsigned as, const M2dMemslot *slot, uint64_t gfn,
+			uint64_t n)
+{
+	const uint16_t *track = m2d_slot_track(c->vm, slot, gfn);
+	M2dSpIndex max = m2d_shadow_max_sp(c->vm), by;
+
+	for (uint64_t i = 0; i < n; i++)
+		if (track[i] != 0)
+			return true;
+	for (M2dSpIndex sp = 1; sp < max; sp++)
+		if (m2d_sp(c->vm, sp)->gfn - gfn < n &&
+		    m2d_shadowed(c, as, m2d_sp(c->vm, sp)->gfn, &by))
+			return true;
+	return false;
+}
+
 void m2d_inv_huge_mixed(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte)
 {
 	unsigned as = m2d_role_as(m2d_sp(c->vm, sp)->role);
-	uint64_t gfn, n, pfn = m2d_spte_pfn(&c->vm->fmt, spte), p;
+	uint64_t gfn, n, pfn = m2d_spte_pfn(&c->vm->fmt, spte);
 	const M2dMemslot *slot;
-	M2dSpIndex by;
 
 	if (m2d_role_level(m2d_sp(c->vm, sp)->role) == 1)
 		return;
@@ -70,16 +86,12 @@ void m2d_inv_huge_mixed(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spt
 		       "is huge and writable while dirty pages are logged");
 		return;
 	}
-	for (uint64_t i = 0; i < n; i++) {
-		if (m2d_peek_gfn(c->vm, as, gfn + i, &p, NULL) && p != pfn + i) {
-			report(c, M2D_INV_HUGE_MIXED, sp, index, spte,
-			       "covers frames that are not contiguous");
-			return;
-		}
-		if (m2d_spte_is_writable(spte) && m2d_shadowed(c, as, gfn + i, &by)) {
-			report(c, M2D_INV_HUGE_MIXED, sp, index, spte,
-			       "covers a shadowed or write-tracked page");
-			return;
-		}
+	if (!m2d_hostmm_in_row(c->vm, m2d_slot_hva(slot, gfn), n, pfn)) {
+		report(c, M2D_INV_HUGE_MIXED, sp, index, spte,
+		       "covers frames that are not contiguous");
+		return;
 	}
+	if (m2d_spte_is_writable(spte) && shadowed_in(c, as, slot, gfn, n))
+		report(c, M2D_INV_HUGE_MIXED, sp, index, spte,
+		       "covers a shadowed or write-tracked page");
 }

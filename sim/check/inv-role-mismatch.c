@@ -60,7 +60,7 @@ void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e)
 		M2dMoment birth, write;
 
 		if (!(wrong >> level & 1) || !is_wrong(c, sp, index) ||
-		    (page != NULL && (page->flags[index] & M2D_VT_REPORTED)))
+		    (page != NULL && (m2d_vt_flags(page, index) & M2D_VT_REPORTED)))
 			continue;
 		m2d_find(c, M2D_INV_ROLE_MISMATCH,
 			 &(M2dAbout){.vcpu = e->vcpu,

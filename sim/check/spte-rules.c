@@ -275,6 +275,19 @@ static void reach_from(const M2dCheck *c, M2dSpIndex sp, uint64_t *pages)
 	}
 }
 
+/* Room for all pages there are. */
+static void reach_room(const M2dCheck *c, M2dReach *r)
+{
+	M2dSpIndex max = m2d_shadow_max_sp(c->vm), words = max / 64 + 1;
+
+	if (words <= r->words)
+		return;
+	words = MAX(words, 2 * r->words);
+	r->pages = g_renew(uint64_t, r->pages, words);
+	memset(r->pages + r->words, 0, (words - r->words) * sizeof(uint64_t));
+	r->words = words;
+}
+
 const uint64_t *m2d_vcpu_reach(M2dCheck *c, unsigned vcpu)
 {
 	M2dReach *r = &c->reach[vcpu];
@@ -282,17 +295,40 @@ const uint64_t *m2d_vcpu_reach(M2dCheck *c, unsigned vcpu)
 
 	for (unsigned i = 0; i < 4; i++)
 		root[i] = m2d_root_page(c, vcpu, i);
+	reach_room(c, r);
 	/* A rollback changes links without a word. */
-	if (r->links == c->links + 1 && r->max == m2d_shadow_max_sp(c->vm) &&
-	    c->vm->arena->journal == NULL && memcmp(r->root, root, sizeof(root)) == 0)
+	if (r->known && c->vm->arena->journal == NULL && memcmp(r->root, root, sizeof(root)) == 0)
 		return r->pages;
-	g_free(r->pages);
-	r->links = c->links + 1;
-	r->max = m2d_shadow_max_sp(c->vm);
-	r->pages = g_new0(uint64_t, r->max / 64 + 1);
+	r->known = c->vm->arena->journal == NULL;
+	memset(r->pages, 0, r->words * sizeof(uint64_t));
 	memcpy(r->root, root, sizeof(root));
 	for (unsigned i = 0; i < 4; i++)
 		if (root[i] != 0)
 			reach_from(c, root[i], r->pages);
 	return r->pages;
+}
+
+void m2d_reach_changed(M2dCheck *c, M2dSpIndex sp, uint64_t old, uint64_t new, unsigned level)
+{
+	const M2dSpteFormat *fmt = &c->vm->fmt;
+	M2dSpIndex child = 0;
+
+	if (level == 1)
+		return;
+	if (m2d_spte_is_present(fmt, new) && !m2d_spte_is_last(new, level))
+		child = m2d_shadow_sp_of_frame(c->vm, m2d_spte_pfn(fmt, new));
+	for (unsigned i = 0; i < c->vm->n_vcpus; i++) {
+		M2dReach *r = &c->reach[i];
+
+		if (!r->known)
+			continue;
+		if (m2d_spte_is_present(fmt, old) && !m2d_spte_is_last(old, level)) {
+			r->known = false;
+			continue;
+		}
+		reach_room(c, r);
+		if (child != 0 && (r->pages[sp / 64] >> sp % 64 & 1) &&
+		    m2d_role_level(m2d_sp(c->vm, child)->role) < level)
+			reach_from(c, child, r->pages);
+	}
 }

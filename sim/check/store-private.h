@@ -5,14 +5,6 @@
 #include "sim/check/store.h"
 #include "sim/mem/put.h"
 
-/* An entry or a parent of an item. Address of the entry in key bits 51:0, M2D_ENTRY_* above. */
-typedef struct {
-	uint64_t key;
-	uint32_t item;
-	uint32_t next; /* of the same item */
-	uint32_t hash_next, hash_prev;
-} M2dNode;
-
 #define M2D_NODE_HPA    M2D_BITS(51, 0)
 #define M2D_NODE_SHIFT  52
 #define M2D_NODE_TABLE  M2D_BIT(62) /* no entry: the table that an upper-level item leads to */
@@ -29,7 +21,7 @@ typedef struct {
 	uint32_t size, pad;
 } M2dItemPool;
 
-#define M2D_ITEM_BUCKETS (1u << 14)
+#define M2D_ITEM_BUCKETS (1u << 12)
 
 typedef struct {
 	M2dItemPool items[M2D_MAX_WATCHED], nodes[M2D_MAX_WATCHED];
@@ -72,18 +64,40 @@ struct _M2dItems {
 	bool guests_only;
 	unsigned n_cpus;
 	M2dItemCpu cpu[M2D_MAX_WATCHED];
-	M2dItemStory *story[M2D_MAX_WATCHED]; /* by item */
-	uint32_t n_story[M2D_MAX_WATCHED];
+	struct M2dItemPast {
+		uint64_t time;
+		M2dItemStory *story; /* NULL: none */
+		uint32_t step;
+		uint8_t actor, vcpu;
+	} * past[M2D_MAX_WATCHED]; /* by item */
+	uint32_t n_past[M2D_MAX_WATCHED];
 	void (*born)(M2dItemId, void *);
 	void *born_data;
 };
 
-void *m2d_items_pool_at(const M2dArena *arena, const M2dItemPool *pool, uint32_t id);
+/* Objects lie behind the map of their chunk. */
+#define M2D_POOL_MAP_BYTES (M2D_POOL_CHUNK / 8)
+
+static inline uint64_t *m2d_pool_chunk(const M2dArena *arena, const M2dItemPool *pool, uint32_t id)
+{
+	return m2d_arena_at(arena, pool->chunk[id / M2D_POOL_CHUNK]);
+}
+
+/* With the size known at compile time: this is where the store spends its time. */
+static inline M2dItem *m2d_item_at(const M2dItems *items, M2dItemId id)
+{
+	uint32_t i = id / M2D_MAX_WATCHED;
+	uint64_t *chunk = m2d_pool_chunk(items->arena, &items->s->items[id % M2D_MAX_WATCHED], i);
+
+	return (M2dItem *)(void *)((uint8_t *)chunk + M2D_POOL_MAP_BYTES) + i % M2D_POOL_CHUNK;
+}
+
 /* m2d_items_pool_grow: make the next chunk. */
 void m2d_items_pool_grow(M2dArena *arena, M2dItemPool *pool, unsigned chunk);
 
-/* m2d_items_make: an item of @held for @slot of @array. */
-M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2dHeld *held,
+/* m2d_items_make: an item of @held for @slot of @array: of its first @n_keys entries and its
+ * parents, whose references become the item's. */
+M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, M2dHeld *held,
 			 unsigned n_keys);
 void m2d_items_hold(M2dItems *items, M2dItemId id);
 void m2d_items_release(M2dItems *items, M2dItemId id);
@@ -93,11 +107,21 @@ void m2d_items_watch_init(M2dItemCpu *c);
 
 static inline uint32_t m2d_items_bucket(uint64_t hpa)
 {
-	return (uint32_t)((hpa >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 50);
+	return (uint32_t)((hpa >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 52);
 }
+
+/* Number of node @i that lies in item @id; numbers below are those of a pool. */
+#define M2D_NODE_IN_ITEM    0x80000000u
+#define M2D_NODE_OWN(id, i) (M2D_NODE_IN_ITEM | (id)*M2D_OWN_NODES | (i))
 
 static inline M2dNode *m2d_node(const M2dItems *items, uint32_t id)
 {
-	return m2d_items_pool_at(items->arena, &items->s->nodes[id % M2D_MAX_WATCHED],
-				 id / M2D_MAX_WATCHED);
+	uint32_t i = id / M2D_MAX_WATCHED;
+	uint64_t *chunk;
+
+	if (id & M2D_NODE_IN_ITEM)
+		return &m2d_item_at(items, (id & ~M2D_NODE_IN_ITEM) / M2D_OWN_NODES)
+				->own[id % M2D_OWN_NODES];
+	chunk = m2d_pool_chunk(items->arena, &items->s->nodes[id % M2D_MAX_WATCHED], i);
+	return (M2dNode *)(void *)((uint8_t *)chunk + M2D_POOL_MAP_BYTES) + i % M2D_POOL_CHUNK;
 }

@@ -9,18 +9,6 @@
 
 #define MAP_WORDS (M2D_POOL_CHUNK / 64)
 
-static uint64_t *chunk_map(const M2dArena *arena, const M2dItemPool *pool, uint32_t id)
-{
-	return m2d_arena_at(arena, pool->chunk[id / M2D_POOL_CHUNK]);
-}
-
-void *m2d_items_pool_at(const M2dArena *arena, const M2dItemPool *pool, uint32_t id)
-{
-	uint8_t *objects = (uint8_t *)(chunk_map(arena, pool, id) + MAP_WORDS);
-
-	return objects + (size_t)(id % M2D_POOL_CHUNK) * pool->size;
-}
-
 void m2d_items_pool_grow(M2dArena *arena, M2dItemPool *pool, unsigned chunk)
 {
 	uint64_t *map =
@@ -71,9 +59,10 @@ static void pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id)
 {
 	static const uint8_t none[MAX(sizeof(M2dItem), sizeof(M2dNode))];
 	unsigned chunk = id / M2D_POOL_CHUNK, i = id % M2D_POOL_CHUNK;
-	uint64_t *map = chunk_map(arena, pool, id);
+	uint64_t *map = m2d_pool_chunk(arena, pool, id);
 
-	m2d_arena_write(arena, m2d_items_pool_at(arena, pool, id), none, pool->size);
+	m2d_arena_write(arena, (uint8_t *)(map + MAP_WORDS) + (size_t)i * pool->size, none,
+			pool->size);
 	m2d_set64(arena, &map[i / 64], map[i / 64] | M2D_BIT(i % 64));
 	if (!(pool->any[chunk / 64] >> chunk % 64 & 1))
 		m2d_set64(arena, &pool->any[chunk / 64],
@@ -98,8 +87,11 @@ void m2d_items_free(M2dItems *items)
 		return;
 	for (unsigned i = 0; i < items->n_cpus; i++)
 		items->cpu[i].mmu->tlb.watch = NULL;
-	for (unsigned i = 0; i < M2D_MAX_WATCHED; i++)
-		g_free(items->story[i]);
+	for (unsigned i = 0; i < M2D_MAX_WATCHED; i++) {
+		for (uint32_t k = 0; k < items->n_past[i]; k++)
+			g_free(items->past[i][k].story);
+		g_free(items->past[i]);
+	}
 	g_free(items);
 }
 
@@ -154,88 +146,113 @@ M2dMoment m2d_items_moment(const M2dItems *items)
 
 M2dItem *m2d_item(const M2dItems *items, M2dItemId id)
 {
-	return m2d_items_pool_at(items->arena, &items->s->items[id % M2D_MAX_WATCHED],
-				 id / M2D_MAX_WATCHED);
+	return m2d_item_at(items, id);
+}
+
+static struct M2dItemPast *past_of(M2dItems *items, M2dItemId id)
+{
+	unsigned cpu = id % M2D_MAX_WATCHED;
+	uint32_t i = id / M2D_MAX_WATCHED, *n = &items->n_past[cpu], more;
+
+	if (i >= *n) {
+		more = MAX(i + 1, MAX(2 * *n, 256));
+		items->past[cpu] = g_renew(struct M2dItemPast, items->past[cpu], more);
+		memset(items->past[cpu] + *n, 0, (more - *n) * sizeof(struct M2dItemPast));
+		*n = more;
+	}
+	return &items->past[cpu][i];
 }
 
 M2dItemStory *m2d_item_story(M2dItems *items, M2dItemId id)
 {
-	unsigned cpu = id % M2D_MAX_WATCHED;
-	uint32_t i = id / M2D_MAX_WATCHED, *n = &items->n_story[cpu], more;
+	struct M2dItemPast *past = past_of(items, id);
 
-	if (i >= *n) {
-		more = MAX(i + 1, 2 * *n);
-		items->story[cpu] = g_renew(M2dItemStory, items->story[cpu], more);
-		memset(items->story[cpu] + *n, 0, (more - *n) * sizeof(M2dItemStory));
-		*n = more;
-	}
-	return &items->story[cpu][i];
+	if (past->story == NULL)
+		past->story = g_new0(M2dItemStory, 1);
+	return past->story;
+}
+
+M2dMoment m2d_item_birth(const M2dItems *items, M2dItemId id)
+{
+	const struct M2dItemPast *past = &items->past[id % M2D_MAX_WATCHED][id / M2D_MAX_WATCHED];
+
+	return (M2dMoment){.time = past->time,
+			   .step = past->step,
+			   .type = M2D_N_EVENTS,
+			   .actor = past->actor,
+			   .vcpu = past->vcpu};
+}
+
+/* The moments in its story are set before what says that they are. */
+static void born_now(M2dItems *items, M2dItemId id)
+{
+	struct M2dItemPast *past = past_of(items, id);
+	M2dMoment now = m2d_items_moment(items);
+
+	past->time = now.time;
+	past->step = now.step;
+	past->actor = now.actor;
+	past->vcpu = now.vcpu;
+}
+
+static bool is_upper(const M2dItem *it)
+{
+	return (it->array >= M2D_ARR_PSC_PDE && it->array <= M2D_ARR_NPSC_PML5) ||
+	       (it->array == M2D_ARR_L2 && m2d_tag_class(it->tag) == M2D_CLASS_PDE);
 }
 
 static void link_item(M2dItems *items, M2dItemId id)
 {
-	M2dItem *it = m2d_item(items, id);
+	M2dItem *it = m2d_item_at(items, id);
 	uint32_t *first = &items->s->first[it->cpu];
 
 	if (*first != 0)
-		PUT(items, m2d_item(items, *first)->prev, id);
+		PUT(items, m2d_item_at(items, *first)->prev, id);
 	PUT(items, it->next, *first);
 	PUT(items, *first, id);
 }
 
-static void unlink_item(M2dItems *items, M2dItemId id)
+static void unlink_item(M2dItems *items, M2dItemId id, M2dItem *it)
 {
-	M2dItem *it = m2d_item(items, id);
-
 	if (it->prev != 0)
-		PUT(items, m2d_item(items, it->prev)->next, it->next);
+		PUT(items, m2d_item_at(items, it->prev)->next, it->next);
 	else
 		PUT(items, items->s->first[it->cpu], it->next);
 	if (it->next != 0)
-		PUT(items, m2d_item(items, it->next)->prev, it->prev);
+		PUT(items, m2d_item_at(items, it->next)->prev, it->prev);
 	PUT(items, it->next, 0);
 	PUT(items, it->prev, 0);
-	m2d_item_set_due(items, id, 0, NULL);
+	if (it->due != 0)
+		m2d_item_set_due(items, id, 0, NULL);
 }
 
-static void free_node(M2dItems *items, uint32_t id)
+static void unlink_node(M2dItems *items, const M2dNode *n)
 {
-	M2dNode *n = m2d_node(items, id);
-
-	if (!(n->key & M2D_NODE_PARENT)) {
-		if (n->hash_prev != 0)
-			PUT(items, m2d_node(items, n->hash_prev)->hash_next, n->hash_next);
-		else
-			PUT(items, items->s->bucket[m2d_items_bucket(n->key & M2D_NODE_HPA)],
-			    n->hash_next);
-		if (n->hash_next != 0)
-			PUT(items, m2d_node(items, n->hash_next)->hash_prev, n->hash_prev);
-	}
-	pool_give(items->arena, &items->s->nodes[id % M2D_MAX_WATCHED], id / M2D_MAX_WATCHED);
+	if (n->hash_prev != 0)
+		PUT(items, m2d_node(items, n->hash_prev)->hash_next, n->hash_next);
+	else
+		PUT(items, items->s->bucket[m2d_items_bucket(n->key & M2D_NODE_HPA)], n->hash_next);
+	if (n->hash_next != 0)
+		PUT(items, m2d_node(items, n->hash_next)->hash_prev, n->hash_prev);
 }
 
-void m2d_items_hold(M2dItems *items, M2dItemId id)
+/* Nothing caches it or derives from it any more. */
+static void free_item(M2dItems *items, M2dItemId id)
 {
-	M2dItem *it = m2d_item(items, id);
-
-	PUT(items, it->refs, it->refs + 1);
-}
-
-void m2d_items_release(M2dItems *items, M2dItemId id)
-{
-	M2dItem *it = m2d_item(items, id);
+	const M2dItem *it = m2d_item_at(items, id);
 	uint32_t node = it->nodes;
 
-	g_assert(it->refs > 0);
-	PUT(items, it->refs, it->refs - 1);
-	if (it->refs != 0)
-		return;
 	if (it->guest != 0 || it->host != 0)
 		PUT(items, items->s->n_marked, items->s->n_marked - 1);
 	while (node != 0) {
 		M2dNode n = *m2d_node(items, node);
 
-		free_node(items, node);
+		if (!(n.key & M2D_NODE_PARENT))
+			unlink_node(items, &n);
+		/* The others go with their item. */
+		if (!(node & M2D_NODE_IN_ITEM))
+			pool_give(items->arena, &items->s->nodes[node % M2D_MAX_WATCHED],
+				  node / M2D_MAX_WATCHED);
 		if (n.key & M2D_NODE_PARENT)
 			m2d_items_release(items, (M2dItemId)n.key);
 		node = n.next;
@@ -243,93 +260,120 @@ void m2d_items_release(M2dItems *items, M2dItemId id)
 	pool_give(items->arena, &items->s->items[id % M2D_MAX_WATCHED], id / M2D_MAX_WATCHED);
 }
 
+void m2d_items_hold(M2dItems *items, M2dItemId id)
+{
+	M2dItem *it = m2d_item_at(items, id);
+
+	PUT(items, it->refs, it->refs + 1);
+}
+
+void m2d_items_release(M2dItems *items, M2dItemId id)
+{
+	M2dItem *it = m2d_item_at(items, id);
+
+	g_assert(it->refs > 0);
+	PUT(items, it->refs, it->refs - 1);
+	if (it->refs == 0 && it->slots == 0)
+		free_item(items, id);
+}
+
+/* A slot less holds the item. */
+static void displace(M2dItems *items, M2dItemId id)
+{
+	M2dItem *it = m2d_item_at(items, id);
+
+	PUT(items, it->slots, it->slots - 1);
+	if (it->slots != 0)
+		return;
+	unlink_item(items, id, it);
+	if (it->refs == 0)
+		free_item(items, id);
+}
+
 void m2d_items_place(M2dItemCpu *c, unsigned array, uint32_t slot, M2dItemId id)
 {
 	M2dItems *items = c->items;
-	M2dItemId old = c->slot[array][slot];
+	uint32_t *at = &c->slot[array][slot];
+	M2dItemId old = *at;
 
 	if (id != 0) {
-		M2dItem *it = m2d_item(items, id);
+		M2dItem *it = m2d_item_at(items, id);
 
 		PUT(items, it->slots, it->slots + 1);
 		if (it->slots == 1)
 			link_item(items, id);
-		m2d_items_hold(items, id);
 	}
-	PUT(items, c->slot[array][slot], id);
-	if (old != 0) {
-		M2dItem *it = m2d_item(items, old);
-
-		PUT(items, it->slots, it->slots - 1);
-		if (it->slots == 0)
-			unlink_item(items, old);
-		m2d_items_release(items, old);
-	}
+	PUT(items, *at, id);
+	if (old != 0)
+		displace(items, old);
 }
 
-/* Nodes of one bucket are in the order of their numbers, whatever came first. */
-static void link_node(M2dItems *items, uint32_t node)
+/* Where node @node of @hpa goes: behind *@prev. Nodes of one bucket are in the order of their
+ * numbers, whatever came first, where states are compared; where they are not, the newest is first.
+ */
+static uint32_t *place_in_bucket(const M2dItems *items, uint64_t hpa, uint32_t node, uint32_t *prev)
 {
-	M2dNode *n = m2d_node(items, node);
-	uint32_t *link = &items->s->bucket[m2d_items_bucket(n->key & M2D_NODE_HPA)], prev = 0;
+	uint32_t *link = &items->s->bucket[m2d_items_bucket(hpa)];
 
-	while (*link != 0 && *link < node) {
-		prev = *link;
-		link = &m2d_node(items, prev)->hash_next;
+	*prev = 0;
+	while (items->arena->journal != NULL && *link != 0 && *link < node) {
+		*prev = *link;
+		link = &m2d_node(items, *link)->hash_next;
 	}
-	PUT(items, n->hash_prev, prev);
-	PUT(items, n->hash_next, *link);
-	if (*link != 0)
-		PUT(items, m2d_node(items, *link)->hash_prev, node);
-	PUT(items, *link, node);
+	return link;
 }
 
-static void add_node(M2dItems *items, M2dItemId id, uint64_t key)
+/* Node for @key of the item, in front of node @next. */
+static uint32_t add_node(M2dItems *items, M2dItemId id, unsigned nth, uint64_t key, uint32_t next)
 {
-	M2dItem *it = m2d_item(items, id);
-	uint32_t node =
-		pool_take(items->arena, &items->s->nodes[it->cpu]) * M2D_MAX_WATCHED + it->cpu;
-	M2dNode *n = m2d_node(items, node);
+	uint32_t node, *link = NULL, cpu = id % M2D_MAX_WATCHED;
+	M2dNode n = {.key = key, .item = id, .next = next};
 
-	PUT(items, n->key, key);
-	PUT(items, n->item, id);
-	PUT(items, n->next, it->nodes);
-	PUT(items, it->nodes, node);
-	if (!(key & M2D_NODE_PARENT))
-		link_node(items, node);
+	node = nth < M2D_OWN_NODES
+		       ? M2D_NODE_OWN(id, nth)
+		       : pool_take(items->arena, &items->s->nodes[cpu]) * M2D_MAX_WATCHED + cpu;
+	if (!(key & M2D_NODE_PARENT)) {
+		link = place_in_bucket(items, key & M2D_NODE_HPA, node, &n.hash_prev);
+		n.hash_next = *link;
+		if (*link != 0)
+			PUT(items, m2d_node(items, *link)->hash_prev, node);
+		PUT(items, *link, node);
+	}
+	m2d_arena_write(items->arena, m2d_node(items, node), &n, sizeof(n));
+	return node;
 }
 
-M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, const M2dHeld *held,
+M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, M2dHeld *held,
 			 unsigned n_keys)
 {
 	M2dItems *items = c->items;
 	const M2dArray *a = &c->mmu->tlb.array[array];
 	M2dItemId id = pool_take(items->arena, &items->s->items[c->id]) * M2D_MAX_WATCHED + c->id;
-	M2dItem *it = m2d_item(items, id);
+	M2dItem it = {.tag = a->tag[slot],
+		      .data = a->data[slot],
+		      .gfn = M2D_NO_GFN,
+		      .cpu = (uint8_t)c->id,
+		      .array = (uint8_t)array,
+		      .owner = M2D_NO_ACTOR};
+	unsigned n = 0;
 
-	PUT(items, it->tag, a->tag[slot]);
-	PUT(items, it->data, a->data[slot]);
-	PUT(items, it->gfn, M2D_NO_GFN);
-	PUT(items, it->cpu, c->id);
-	PUT(items, it->array, array);
-	PUT(items, it->owner, M2D_NO_ACTOR);
-	for (unsigned i = 0; i < held->n_parents; i++) {
-		add_node(items, id, M2D_NODE_PARENT | held->parent[i]);
-		m2d_items_hold(items, held->parent[i]);
-	}
+	for (unsigned i = 0; i < held->n_parents; i++)
+		it.nodes = add_node(items, id, n++, M2D_NODE_PARENT | held->parent[i], it.nodes);
+	held->n_parents = 0;
 	for (unsigned i = 0; i < n_keys; i++)
-		add_node(items, id, held->key[i]);
-	if (m2d_item_is_upper(items, id))
-		add_node(items, id, M2D_NODE_TABLE | (it->data & M2D_ITEM_FRAME));
+		it.nodes = add_node(items, id, n++, held->key[i], it.nodes);
+	if (is_upper(&it))
+		it.nodes = add_node(items, id, n, M2D_NODE_TABLE | (it.data & M2D_ITEM_FRAME),
+				    it.nodes);
+	m2d_arena_write(items->arena, m2d_item_at(items, id), &it, offsetof(M2dItem, own));
 	m2d_items_place(c, array, slot, id);
-	/* The other moments are set before what says that they are. */
-	m2d_item_story(items, id)->birth = m2d_items_moment(items);
+	born_now(items, id);
 	return id;
 }
 
 void m2d_item_set_due(M2dItems *items, M2dItemId id, unsigned due, const M2dMoment *promise)
 {
-	M2dItem *it = m2d_item(items, id);
+	M2dItem *it = m2d_item_at(items, id);
 	uint8_t new = due != 0 ? (uint8_t)(it->due | due) : 0;
 
 	if (new == it->due)
@@ -388,22 +432,19 @@ M2dItemId m2d_items_at(const M2dItems *items, unsigned cpu, unsigned array, uint
 
 const M2dCtx *m2d_item_ctx(const M2dItems *items, M2dItemId id)
 {
-	const M2dItem *it = m2d_item(items, id);
+	const M2dItem *it = m2d_item_at(items, id);
 
 	return &items->cpu[it->cpu].mmu->tlb.ctx.ctx[m2d_tag_ctx(it->tag)];
 }
 
 bool m2d_item_is_upper(const M2dItems *items, M2dItemId id)
 {
-	const M2dItem *it = m2d_item(items, id);
-
-	return (it->array >= M2D_ARR_PSC_PDE && it->array <= M2D_ARR_NPSC_PML5) ||
-	       (it->array == M2D_ARR_L2 && m2d_tag_class(it->tag) == M2D_CLASS_PDE);
+	return is_upper(m2d_item_at(items, id));
 }
 
 unsigned m2d_item_shift(const M2dItems *items, M2dItemId id)
 {
-	const M2dItem *it = m2d_item(items, id);
+	const M2dItem *it = m2d_item_at(items, id);
 
 	if (m2d_item_is_upper(items, id))
 		return (unsigned)((it->data & M2D_PSC_SHIFT) >> M2D_PSC_SHIFT_SHIFT);

@@ -29,12 +29,24 @@ typedef uint32_t M2dItemId; /* 0: none */
 #define M2D_DUE_GUEST 1u /* the guest flushed it */
 #define M2D_DUE_HOST  2u /* the hypervisor made a promise that covers it */
 
+/* What an item stems from: an entry of a table, its address in key bits 51:0 and M2D_ENTRY_* above,
+ * or an item. */
+typedef struct {
+	uint64_t key;
+	uint32_t item;
+	uint32_t next; /* of the same item */
+	uint32_t hash_next, hash_prev;
+} M2dNode;
+
+#define M2D_OWN_NODES 2u /* most items need no more */
+
 typedef struct {
 	uint64_t tag, data; /* words of the slot first filled */
 	uint64_t gfn;       /* of the first page it translates to, if known; M2D_NO_GFN */
 	/* Where its walk began: hardware's table (0: its tag tells) and the guest's. */
 	uint64_t root, guest_root;
-	uint32_t refs, slots;
+	uint32_t refs;       /* items and walks that derive from it */
+	uint32_t slots;      /* that hold it */
 	uint32_t next, prev; /* items cached by the same processor, newest first */
 	uint32_t nodes;      /* entries it stems from */
 	uint8_t cpu, array;  /* M2dArrayId, the first of arrays that share one structure */
@@ -47,6 +59,7 @@ typedef struct {
 	uint16_t gone_by; /* actors that took a page or table away from it on the host's side */
 	uint16_t lost_by; /* actors that took anything but A away on the host's side */
 	uint16_t promise; /* M2dEventType of the promise that covers it; 0: none, or the guest's */
+	M2dNode own[M2D_OWN_NODES]; /* the first ones */
 } M2dItem;
 
 /* A moment of the run. */
@@ -58,8 +71,8 @@ typedef struct {
 	uint64_t a[M2D_EVENT_ARGS]; /* of the event; of a write: address, old, new */
 } M2dMoment;
 
+/* What became of an item; most items have nothing to tell. */
 typedef struct {
-	M2dMoment birth;
 	M2dMoment guest_promise, host_promise;
 	M2dMoment guest, host; /* first stores that marked it, on either side */
 } M2dItemStory;
@@ -87,6 +100,8 @@ void m2d_items_mark_guest(M2dItems *items, uint64_t hpa, unsigned stale, const M
 
 M2dItem *m2d_item(const M2dItems *items, M2dItemId id);
 M2dItemStory *m2d_item_story(M2dItems *items, M2dItemId id);
+/* m2d_item_birth: when it was cached. */
+M2dMoment m2d_item_birth(const M2dItems *items, M2dItemId id);
 /* m2d_item_stale_guest, m2d_item_stale_host: M2D_STALE_* of the item and all it derives from. */
 unsigned m2d_item_stale_guest(const M2dItems *items, M2dItemId id);
 unsigned m2d_item_stale_host(const M2dItems *items, M2dItemId id);

@@ -1,52 +1,84 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For stories: when something happened to each SPTE. One flat array a shadow page, since this is
- * noted at every change of an SPTE. */
+/* For stories: when something happened to each SPTE. One table for all of them, as large as what
+ * was noted, since this is noted at every change of an SPTE. */
 #include "sim/check/check-private.h"
 
 typedef struct {
 	uint64_t at, old, new, time;
+	M2dSptep sptep; /* 0: nothing here */
 	uint32_t step;
 	uint8_t actor, vcpu;
-	bool known;
 } M2dBrief;
 
-static void brief_free(gpointer page)
+struct _M2dBriefs {
+	M2dBrief *brief; /* by a hash of the SPTE, in the next free place */
+	unsigned shift;  /* 64 - log2 of the places */
+	uint32_t n;
+};
+
+#define FEWEST 9 /* log2 */
+
+M2dBriefs *m2d_briefs_new(void)
 {
-	g_free(page);
+	M2dBriefs *b = g_new0(M2dBriefs, 1);
+
+	b->shift = 64 - FEWEST;
+	b->brief = g_new0(M2dBrief, 1u << FEWEST);
+	return b;
 }
 
-GPtrArray *m2d_briefs_new(void)
+void m2d_briefs_free(M2dBriefs *briefs)
 {
-	return g_ptr_array_new_with_free_func(brief_free);
+	g_free(briefs->brief);
+	g_free(briefs);
 }
 
-void m2d_brief_put(GPtrArray *briefs, M2dSpIndex sp, unsigned index, const M2dMoment *m)
+/* Where @sptep is, or would be. */
+static M2dBrief *place(const M2dBriefs *b, M2dSptep sptep)
 {
-	M2dBrief *page;
+	uint64_t mask = (UINT64_C(1) << (64 - b->shift)) - 1;
+	uint64_t i = (uint64_t)sptep * UINT64_C(0x9e3779b97f4a7c15) >> b->shift;
 
-	if (sp >= briefs->len)
-		g_ptr_array_set_size(briefs, (gint)(sp + 1));
-	page = g_ptr_array_index(briefs, sp);
-	if (page == NULL)
-		page = briefs->pdata[sp] = g_new0(M2dBrief, 512);
-	page[index] = (M2dBrief){.at = m->a[0],
-				 .old = m->a[1],
-				 .new = m->a[2],
-				 .time = m->time,
-				 .step = m->step,
-				 .actor = m->actor,
-				 .vcpu = m->vcpu,
-				 .known = true};
+	while (b->brief[i].sptep != 0 && b->brief[i].sptep != sptep)
+		i = (i + 1) & mask;
+	return &b->brief[i];
 }
 
-const M2dMoment *m2d_brief_get(const GPtrArray *briefs, M2dSpIndex sp, unsigned index, M2dMoment *m)
+static void grow(M2dBriefs *b)
 {
-	const M2dBrief *b;
+	uint64_t places = UINT64_C(1) << (64 - b->shift);
+	M2dBriefs larger = {g_new0(M2dBrief, 2 * places), b->shift - 1, b->n};
 
-	if (sp >= briefs->len || g_ptr_array_index(briefs, sp) == NULL)
-		return NULL;
-	b = (const M2dBrief *)g_ptr_array_index(briefs, sp) + index;
-	if (!b->known)
+	for (uint64_t i = 0; i < places; i++)
+		if (b->brief[i].sptep != 0)
+			*place(&larger, b->brief[i].sptep) = b->brief[i];
+	g_free(b->brief);
+	*b = larger;
+}
+
+void m2d_brief_put(M2dBriefs *briefs, M2dSpIndex sp, unsigned index, const M2dMoment *m)
+{
+	M2dBrief *b = place(briefs, m2d_sptep(sp, index));
+
+	if (b->sptep == 0)
+		briefs->n++;
+	*b = (M2dBrief){.at = m->a[0],
+			.old = m->a[1],
+			.new = m->a[2],
+			.time = m->time,
+			.sptep = m2d_sptep(sp, index),
+			.step = m->step,
+			.actor = m->actor,
+			.vcpu = m->vcpu};
+	if (briefs->n >= UINT64_C(7) << (61 - briefs->shift))
+		grow(briefs);
+}
+
+const M2dMoment *m2d_brief_get(const M2dBriefs *briefs, M2dSpIndex sp, unsigned index, M2dMoment *m)
+{
+	const M2dBrief *b = place(briefs, m2d_sptep(sp, index));
+
+	if (b->sptep == 0)
 		return NULL;
 	*m = (M2dMoment){.time = b->time,
 			 .step = b->step,

@@ -11,17 +11,19 @@
 M2dVtPage *m2d_vt_page(const M2dCheck *c, M2dSpIndex sp, bool make)
 {
 	uint64_t *chunk = &c->s->chunk[sp / M2D_CHECK_CHUNK];
-	M2dVtPage *pages;
+	M2dVtChunk *pages;
 
 	g_assert(sp / M2D_CHECK_CHUNK < M2D_CHECK_CHUNKS);
 	if (*chunk == 0) {
 		if (!make)
 			return NULL;
-		pages = m2d_arena_alloc(c->vm->arena, M2D_CHECK_CHUNK * sizeof(M2dVtPage), 64);
+		pages = m2d_arena_alloc(c->vm->arena, sizeof(M2dVtChunk), 64);
+		for (unsigned i = 0; i < M2D_CHECK_CHUNK; i++)
+			CHECK_PUT(c, pages->page[i].place, i);
 		CHECK_PUT(c, *chunk, m2d_arena_offset(c->vm->arena, pages));
 	}
 	pages = m2d_arena_at(c->vm->arena, *chunk);
-	return &pages[sp % M2D_CHECK_CHUNK];
+	return &pages->page[sp % M2D_CHECK_CHUNK];
 }
 
 static uint32_t *bucket_of(const M2dCheck *c, uint64_t table)
@@ -80,7 +82,7 @@ void m2d_vt_frame_freed(M2dCheck *c, uint64_t pfn)
 
 static void set_flags(M2dCheck *c, M2dVtPage *page, unsigned index, unsigned flags)
 {
-	unsigned old = page->flags[index];
+	unsigned old = m2d_vt_flags(page, index);
 	int d = ((flags & M2D_VT_CHANGED) != 0) - ((old & M2D_VT_CHANGED) != 0);
 
 	if (flags == old)
@@ -90,7 +92,15 @@ static void set_flags(M2dCheck *c, M2dVtPage *page, unsigned index, unsigned fla
 	CHECK_PUT(c, c->s->n_emulated, c->s->n_emulated + (uint32_t)d);
 	d = ((flags & M2D_VT_DUE) != 0) - ((old & M2D_VT_DUE) != 0);
 	CHECK_PUT(c, c->s->n_due, c->s->n_due + (uint32_t)d);
-	CHECK_PUT(c, page->flags[index], flags);
+	CHECK_PUT(c, page->marked, page->marked + (flags != 0) - (old != 0));
+	CHECK_PUT(c, m2d_vt_marks(page)->flags[index], flags);
+}
+
+/* Before its last flag goes. */
+static void set_flushed(M2dCheck *c, M2dVtPage *page, unsigned index, unsigned vcpus)
+{
+	if (m2d_vt_flushed(page, index) != vcpus)
+		CHECK_PUT(c, m2d_vt_marks(page)->flushed[index], vcpus);
 }
 
 void m2d_vt_forget(M2dCheck *c, M2dSpIndex sp)
@@ -100,9 +110,9 @@ void m2d_vt_forget(M2dCheck *c, M2dSpIndex sp)
 	if (page == NULL)
 		return;
 	unfollow(c, sp, page);
-	for (unsigned i = 0; i < 512; i++) {
+	for (unsigned i = 0; i < 512 && page->marked != 0; i++) {
+		set_flushed(c, page, i, 0);
 		set_flags(c, page, i, 0);
-		CHECK_PUT(c, page->flushed[i], 0);
 	}
 }
 
@@ -125,7 +135,7 @@ static void entry_lost(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t hpa,
 {
 	const M2dSp *s = m2d_sp(c->vm, sp);
 	M2dVtPage *page = m2d_vt_page(c, sp, true);
-	unsigned level = m2d_role_level(s->role), stale, flags = page->flags[index];
+	unsigned level = m2d_role_level(s->role), stale, flags = m2d_vt_flags(page, index);
 	bool four = s->role & M2D_ROLE_HAS_4_BYTE_GPTE;
 	bool leaf = level == 1 || (old & M2D_PTE_PS);
 	M2dSptep sptep = m2d_sptep(sp, index);
@@ -152,10 +162,10 @@ static void entry_lost(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t hpa,
 		if (by < c->vm->n_vcpus && !c->vm->vcpu[by]->in_guest)
 			flags |= M2D_VT_EMULATED;
 		set_flags(c, page, index, flags);
-		CHECK_PUT(c, page->flushed[index], flags & M2D_VT_EMULATED ? by : 0);
+		set_flushed(c, page, index, flags & M2D_VT_EMULATED ? by : 0);
 	}
 	if (!m2d_lock_free(c->vm, M2D_LOCK_MMU, false))
-		set_flags(c, page, index, page->flags[index] | M2D_VT_RACED);
+		set_flags(c, page, index, m2d_vt_flags(page, index) | M2D_VT_RACED);
 	if (there)
 		m2d_items_mark_guest(c->items, m2d_spte_hpa(c->vm, sptep).v, stale, &why);
 }
@@ -239,11 +249,11 @@ static void report(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, unsigned index)
 			  .hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v,
 			  .birth = m2d_brief_get(c->births, sp, index, &birth),
 			  .write = m2d_brief_get(c->changes, sp, index, &write),
-			  .promise = flush_of(c, page->flushed[index], vcpu)};
+			  .promise = flush_of(c, m2d_vt_flushed(page, index), vcpu)};
 
-	if (page->flags[index] & M2D_VT_REPORTED)
+	if (m2d_vt_flags(page, index) & M2D_VT_REPORTED)
 		return;
-	set_flags(c, page, index, page->flags[index] | M2D_VT_REPORTED);
+	set_flags(c, page, index, m2d_vt_flags(page, index) | M2D_VT_REPORTED);
 	m2d_find(c, M2D_INV_UNSYNCED_SHADOW, &about,
 		 "vcpu%u can use SPTE 0x%" G_GINT64_MODIFIER
 		 "x of %s page gfn 0x%" G_GINT64_MODIFIER
@@ -256,8 +266,8 @@ static void report(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, unsigned index)
 static void check_entry(M2dCheck *c, M2dSpIndex sp, unsigned index)
 {
 	M2dVtPage *page = m2d_vt_page(c, sp, false);
-	unsigned flags = page->flags[index];
-	bool due = page->flushed[index] != 0 &&
+	unsigned flags = m2d_vt_flags(page, index);
+	bool due = m2d_vt_flushed(page, index) != 0 &&
 		   (flags & (M2D_VT_CHANGED | M2D_VT_EMULATED)) == M2D_VT_CHANGED &&
 		   present(c, sp, index) && m2d_spte_differs(c, sp, index) != M2D_AGREES;
 
@@ -281,23 +291,23 @@ void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index)
 	M2dDiffers d;
 
 	if (!present(c, sp, index)) {
-		if (page->flags[index] & M2D_VT_RACED) {
+		if (m2d_vt_flags(page, index) & M2D_VT_RACED) {
 			set_flags(c, page, index,
-				  page->flags[index] &
+				  m2d_vt_flags(page, index) &
 					  ~(M2D_VT_RACED | M2D_VT_DUE | M2D_VT_REPORTED));
 			return;
 		}
+		set_flushed(c, page, index, 0);
 		set_flags(c, page, index, 0);
-		CHECK_PUT(c, page->flushed[index], 0);
 		return;
 	}
 	d = m2d_spte_differs(c, sp, index);
 	if (d == M2D_AGREES) {
+		set_flushed(c, page, index, 0);
 		set_flags(c, page, index, 0);
-		CHECK_PUT(c, page->flushed[index], 0);
 		return;
 	}
-	if (page->flags[index] & M2D_VT_CHANGED) {
+	if (m2d_vt_flags(page, index) & M2D_VT_CHANGED) {
 		check_entry(c, sp, index);
 		return;
 	}
@@ -313,14 +323,14 @@ void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index)
 		 m2d_role_level(m2d_sp(c->vm, sp)->role),
 		 d == M2D_DIFFERS_RIGHTS ? "grants more than the guest's entry and role"
 					 : "is not what the guest's entry calls for");
-	set_flags(c, page, index, page->flags[index] | M2D_VT_REPORTED);
+	set_flags(c, page, index, m2d_vt_flags(page, index) | M2D_VT_REPORTED);
 }
 
 void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index)
 {
 	M2dVtPage *page = m2d_vt_page(c, sp, false);
 
-	if (page != NULL && page->flags[index] != 0)
+	if (page != NULL && m2d_vt_flags(page, index) != 0)
 		m2d_vt_changed(c, sp, index);
 }
 
@@ -328,22 +338,23 @@ void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index)
 
 static void flush_entry(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, M2dVtPage *page, unsigned i)
 {
-	if (!(page->flags[i] & M2D_VT_CHANGED) || (page->flags[i] & M2D_VT_EMULATED))
+	if (!(m2d_vt_flags(page, i) & M2D_VT_CHANGED) || (m2d_vt_flags(page, i) & M2D_VT_EMULATED))
 		return;
 	m2d_premise(c, M2D_INV_UNSYNCED_SHADOW);
 	if (c->flush[vcpu].time != c->event->time)
 		c->flush[vcpu] = m2d_event_moment(c);
-	CHECK_PUT(c, page->flushed[i], page->flushed[i] | 1u << vcpu);
+	set_flushed(c, page, i, m2d_vt_flushed(page, i) | 1u << vcpu);
 	check_entry(c, sp, i);
 }
 
 /* The first entry from @i on that has flags; 512: none. */
 static unsigned next_flagged(const M2dVtPage *page, unsigned i)
 {
+	const M2dVtMarks *marks = m2d_vt_marks(page);
 	uint64_t eight;
 
-	while (i < 512) {
-		memcpy(&eight, &page->flags[i & ~7u], sizeof(eight));
+	while (i < 512 && page->marked != 0) {
+		memcpy(&eight, &marks->flags[i & ~7u], sizeof(eight));
 		eight = GUINT64_FROM_LE(eight) >> 8 * (i & 7);
 		if (eight != 0)
 			return i + (unsigned)__builtin_ctzll(eight) / 8;
@@ -357,13 +368,13 @@ static M2dSpIndex next_changed(const M2dCheck *c, M2dSpIndex sp, M2dSpIndex end)
 {
 	for (; sp < end; sp = (sp / M2D_CHECK_CHUNK + 1) * M2D_CHECK_CHUNK) {
 		uint64_t chunk = c->s->chunk[sp / M2D_CHECK_CHUNK];
-		const M2dVtPage *pages;
+		const M2dVtChunk *pages;
 
 		if (chunk == 0)
 			continue;
 		pages = m2d_arena_at(c->vm->arena, chunk);
 		for (unsigned i = sp % M2D_CHECK_CHUNK; i < M2D_CHECK_CHUNK; i++)
-			if (pages[i].changed != 0)
+			if (pages->page[i].changed != 0)
 				return MIN(sp - sp % M2D_CHECK_CHUNK + i, end);
 	}
 	return end;
@@ -376,7 +387,7 @@ static void flush_page(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, bool globals)
 	if (page == NULL || page->changed == 0)
 		return;
 	for (unsigned i = next_flagged(page, 0); i < 512; i = next_flagged(page, i + 1))
-		if (globals || !(page->flags[i] & M2D_VT_GLOBAL))
+		if (globals || !(m2d_vt_flags(page, i) & M2D_VT_GLOBAL))
 			flush_entry(c, vcpu, sp, page, i);
 }
 
@@ -418,8 +429,8 @@ static void flush_previous(M2dCheck *c, unsigned vcpu, uint64_t gva, bool global
 			M2dVtPage *page = m2d_vt_page(c, sp, false);
 			uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, index));
 
-			if (page != NULL && (page->flags[index] & M2D_VT_CHANGED) &&
-			    (global ? page->flags[index] & M2D_VT_GLOBAL
+			if (page != NULL && (m2d_vt_flags(page, index) & M2D_VT_CHANGED) &&
+			    (global ? m2d_vt_flags(page, index) & M2D_VT_GLOBAL
 				    : only_of_pcid(c, vcpu, sp, pcid)))
 				flush_entry(c, vcpu, sp, page, index);
 			if (!m2d_spte_is_present(&c->vm->fmt, spte) ||
@@ -491,10 +502,11 @@ void m2d_vt_emulated(M2dCheck *c, unsigned vcpu)
 		if (page == NULL || page->changed == 0)
 			continue;
 		for (unsigned i = 0; i < 512; i++) {
-			if (!(page->flags[i] & M2D_VT_EMULATED) || page->flushed[i] != vcpu)
+			if (!(m2d_vt_flags(page, i) & M2D_VT_EMULATED) ||
+			    m2d_vt_flushed(page, i) != vcpu)
 				continue;
-			set_flags(c, page, i, page->flags[i] & ~M2D_VT_EMULATED);
-			CHECK_PUT(c, page->flushed[i], 0);
+			set_flags(c, page, i, m2d_vt_flags(page, i) & ~M2D_VT_EMULATED);
+			set_flushed(c, page, i, 0);
 		}
 	}
 }
@@ -514,10 +526,11 @@ void m2d_vt_judge(M2dCheck *c, unsigned vcpu)
 		if (m2d_sp(c->vm, sp)->pfn == 0 || !(reach[sp / 64] >> sp % 64 & 1))
 			continue;
 		for (unsigned i = next_flagged(page, 0); i < 512; i = next_flagged(page, i + 1)) {
-			if (!(page->flags[i] & M2D_VT_DUE) || !(page->flushed[i] >> vcpu & 1))
+			if (!(m2d_vt_flags(page, i) & M2D_VT_DUE) ||
+			    !(m2d_vt_flushed(page, i) >> vcpu & 1))
 				continue;
 			check_entry(c, sp, i);
-			if (page->flags[i] & M2D_VT_DUE)
+			if (m2d_vt_flags(page, i) & M2D_VT_DUE)
 				report(c, vcpu, sp, i);
 		}
 	}

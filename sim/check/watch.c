@@ -34,7 +34,8 @@ static void nested_ends(M2dItemCpu *c)
 		held_key(&c->guest, n->key[i], n->level[i]);
 	for (unsigned i = 0; i < n->n_parents; i++)
 		held_parent(c->items, &c->guest, n->parent[i]);
-	held_clear(c->items, n);
+	if (n->n + n->n_parents != 0)
+		held_clear(c->items, n);
 }
 
 static uint64_t fetch_key(const M2dItemCpu *c, const M2dFetch *f)
@@ -111,7 +112,7 @@ static void on_use(void *data, unsigned array, uint32_t slot)
 /* The chain of upper-level items: what is read next derives from @id. */
 static void continue_from(M2dItemCpu *c, M2dHeld *h, M2dItemId id)
 {
-	held_clear(c->items, h);
+	h->n = 0;
 	held_parent(c->items, h, id);
 }
 
@@ -137,13 +138,10 @@ static void on_fill(void *data, unsigned array, uint32_t slot)
 		n->n = 0;
 		for (unsigned i = 0; i < left; i++)
 			held_key(n, n->key[k + i], n->level[k + i]);
-		for (unsigned i = 0; i < n->n_parents; i++)
-			m2d_items_release(c->items, n->parent[i]);
-		n->n_parents = 0;
 		held_parent(c->items, n, id);
 	} else if (array == M2D_ARR_NTLB) {
 		id = m2d_items_make(c, array, slot, n, n->n);
-		held_clear(c->items, n);
+		n->n = 0;
 		held_parent(c->items, &c->guest, id);
 	} else if (is_psc(array, tag)) {
 		nested_ends(c);
@@ -152,7 +150,7 @@ static void on_fill(void *data, unsigned array, uint32_t slot)
 	} else {
 		nested_ends(c);
 		id = m2d_items_make(c, array, slot, &c->guest, c->guest.n);
-		held_clear(c->items, &c->guest);
+		c->guest.n = 0;
 	}
 	if (c->items->born != NULL)
 		c->items->born(id, c->items->born_data);

@@ -21,25 +21,45 @@ void m2d_events_init(M2dEvents *ev)
 	ev->actor = ev->vcpu = M2D_NO_ACTOR;
 }
 
+void m2d_events_listen_to(M2dEvents *ev, M2dEventFn fn, void *data, const bool types[M2D_N_EVENTS])
+{
+	unsigned i = ev->n_listeners++;
+
+	if (i == M2D_MAX_LISTENERS)
+		__builtin_trap();
+	ev->listener[i] = fn;
+	ev->data[i] = data;
+	for (unsigned t = 0; t < M2D_N_EVENTS; t++)
+		ev->wanted[t] |= (uint8_t)(types[t] << i);
+}
+
 void m2d_events_listen(M2dEvents *ev, M2dEventFn fn, void *data)
 {
-	if (ev->n_listeners == M2D_MAX_LISTENERS)
-		__builtin_trap();
-	ev->listener[ev->n_listeners] = fn;
-	ev->data[ev->n_listeners++] = data;
+	bool all[M2D_N_EVENTS];
+
+	memset(all, true, sizeof(all));
+	m2d_events_listen_to(ev, fn, data, all);
+}
+
+/* Listener @i goes; those behind it move up. */
+static void remove_listener(M2dEvents *ev, unsigned i)
+{
+	unsigned below = (1u << i) - 1;
+
+	ev->n_listeners--;
+	for (unsigned k = i; k < ev->n_listeners; k++) {
+		ev->listener[k] = ev->listener[k + 1];
+		ev->data[k] = ev->data[k + 1];
+	}
+	for (unsigned t = 0; t < M2D_N_EVENTS; t++)
+		ev->wanted[t] = (uint8_t)((ev->wanted[t] & below) | (ev->wanted[t] >> 1 & ~below));
 }
 
 void m2d_events_unlisten(M2dEvents *ev, M2dEventFn fn, void *data)
 {
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < ev->n_listeners; i++) {
+	for (unsigned i = ev->n_listeners; i-- > 0;)
 		if (ev->listener[i] == fn && ev->data[i] == data)
-			continue;
-		ev->listener[kept] = ev->listener[i];
-		ev->data[kept++] = ev->data[i];
-	}
-	ev->n_listeners = (uint8_t)kept;
+			remove_listener(ev, i);
 }
 
 void m2d_events_send(M2dEvents *ev, M2dEventType type, const uint64_t args[M2D_EVENT_ARGS])
@@ -51,8 +71,11 @@ void m2d_events_send(M2dEvents *ev, M2dEventType type, const uint64_t args[M2D_E
 		      .time = ++ev->time};
 
 	memcpy(e.a, args, sizeof(e.a));
-	for (unsigned i = 0; i < ev->n_listeners; i++)
+	for (unsigned left = ev->wanted[type]; left != 0; left &= left - 1) {
+		unsigned i = (unsigned)__builtin_ctz(left);
+
 		ev->listener[i](&e, ev->data[i]);
+	}
 }
 
 const char *m2d_event_name(M2dEventType type)

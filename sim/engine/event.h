@@ -25,7 +25,7 @@ typedef struct {
 	uint8_t actor; /* that caused it; M2D_NO_ACTOR: the driver */
 	uint8_t vcpu;  /* it happened on; M2D_NO_ACTOR: none */
 	uint32_t step; /* number of the actor's micro-step in this run, from 1 */
-	uint64_t time; /* ordinal of the event in this run */
+	uint64_t time; /* ordinal among the events of this run that somebody was told of */
 	uint64_t a[M2D_EVENT_ARGS];
 } M2dEvent;
 
@@ -35,6 +35,7 @@ typedef void (*M2dEventFn)(const M2dEvent *event, void *data);
 
 typedef struct {
 	uint64_t count[M2D_N_EVENTS];
+	uint8_t wanted[M2D_N_EVENTS]; /* mask of the listeners to tell */
 	uint64_t time;
 	uint32_t step;
 	uint8_t actor, vcpu; /* context of what is emitted now */
@@ -47,6 +48,9 @@ typedef struct {
 void m2d_events_init(M2dEvents *events);
 /* m2d_events_listen: call @fn for every event, in order of registration. */
 void m2d_events_listen(M2dEvents *events, M2dEventFn fn, void *data);
+/* m2d_events_listen_to: the same, for the types with @types[type] only. */
+void m2d_events_listen_to(M2dEvents *events, M2dEventFn fn, void *data,
+			  const bool types[M2D_N_EVENTS]);
 void m2d_events_unlisten(M2dEvents *events, M2dEventFn fn, void *data);
 
 /* m2d_events_send: slow half of m2d_emit(). */
@@ -57,7 +61,7 @@ void m2d_events_send(M2dEvents *events, M2dEventType type, const uint64_t args[M
 	do {                                                                                       \
 		M2dEvents *m2d_ev_ = (events);                                                     \
 		m2d_ev_->count[M2D_E_##TYPE]++;                                                    \
-		if (m2d_unlikely(m2d_ev_->n_listeners != 0))                                       \
+		if (m2d_unlikely(m2d_ev_->wanted[M2D_E_##TYPE] != 0))                              \
 			m2d_events_send(m2d_ev_, M2D_E_##TYPE,                                     \
 					(const uint64_t[M2D_EVENT_ARGS]){__VA_ARGS__});            \
 	} while (0)

@@ -142,15 +142,11 @@ void m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v)
 	m2d_arena_log_word(arena, word, value);
 }
 
-void m2d_arena_write(M2dArena *arena, void *dst, const void *src, uint64_t len)
+void m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len)
 {
 	uint8_t *d = dst;
 	const uint8_t *s = src;
 
-	if (arena->journal == NULL) {
-		memcpy(d, s, len);
-		return;
-	}
 	while (len > 0) {
 		uint64_t off = m2d_arena_offset(arena, d) & 7;
 		uint64_t n = MIN(8 - off, len), value, *word = (uint64_t *)(d - off);

@@ -15,6 +15,7 @@
 
 #include <glib.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "sim/base/bits.h"
 
@@ -68,9 +69,6 @@ void m2d_arena_rollback(M2dArena *arena, M2dMark mark);
 
 /* m2d_arena_rehash: the hash computed from all words; equals @hash while a journal is attached. */
 uint64_t m2d_arena_rehash(const M2dArena *arena);
-
-/* m2d_arena_write: copy @len bytes to @dst (anywhere in the arena) as m2d_set*() would. */
-void m2d_arena_write(M2dArena *arena, void *dst, const void *src, uint64_t len);
 
 /* Slow half of m2d_set*(): replace the aligned word at @word by @value, with log and hash. */
 void m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
@@ -127,4 +125,16 @@ M2D_ALWAYS_INLINE void m2d_set8(M2dArena *arena, uint8_t *p, uint8_t v)
 		m2d_arena_log_part(arena, p, 1, v);
 	else
 		*p = v;
+}
+
+/* Slow half of m2d_arena_write(). */
+void m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len);
+
+/* m2d_arena_write: copy @len bytes to @dst (anywhere in the arena) as m2d_set*() would. */
+M2D_ALWAYS_INLINE void m2d_arena_write(M2dArena *arena, void *dst, const void *src, uint64_t len)
+{
+	if (m2d_unlikely(arena->journal != NULL))
+		m2d_arena_log_bytes(arena, dst, src, len);
+	else
+		memcpy(dst, src, len);
 }

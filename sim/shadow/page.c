@@ -34,7 +34,7 @@ void m2d_sp_event(M2dVm *vm, M2dEventType type, M2dSpIndex i, bool created)
 	const M2dSp *sp = m2d_sp(vm, i);
 
 	vm->ev->count[type]++;
-	if (vm->ev->n_listeners != 0)
+	if (vm->ev->wanted[type] != 0)
 		m2d_events_send(vm->ev, type,
 				(const uint64_t[M2D_EVENT_ARGS]){
 					i, sp->gfn, sp->role, sp->root_count, sp->unsync, created});

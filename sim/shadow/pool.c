@@ -3,12 +3,7 @@
 #include "sim/shadow/shadow-private.h"
 
 /* A chunk starts with one bit for each of its objects: set, the number is taken. */
-#define MASK_WORDS (M2D_POOL_CHUNK / 64u)
-
-static uint64_t *chunk(const M2dPool *pool, unsigned c)
-{
-	return m2d_arena_at(pool->arena, pool->s->chunk[c]);
-}
+#define MASK_WORDS M2D_POOL_MASK_WORDS
 
 void m2d_pool_init(M2dPool *pool, M2dArena *arena, uint32_t size)
 {
@@ -40,7 +35,7 @@ uint32_t m2d_pool_take(M2dPool *pool)
 	c = w * 64 + (unsigned)__builtin_ctzll(~pool->s->full[w]);
 	if (pool->s->chunk[c] == 0)
 		add_chunk(pool, c);
-	mask = chunk(pool, c);
+	mask = m2d_pool_chunk(pool, c);
 	for (w = 0; ~mask[w] == 0; w++)
 		;
 	bit = (unsigned)__builtin_ctzll(~mask[w]);
@@ -60,7 +55,7 @@ uint32_t m2d_pool_take(M2dPool *pool)
 void m2d_pool_give(M2dPool *pool, uint32_t n)
 {
 	unsigned c = n / M2D_POOL_CHUNK, bit = n % M2D_POOL_CHUNK;
-	uint64_t *object = m2d_pool_at(pool, n), *mask = chunk(pool, c);
+	uint64_t *object = m2d_pool_at(pool, n), *mask = m2d_pool_chunk(pool, c);
 
 	for (unsigned i = 0; i < pool->size / 8; i++) {
 		if (object[i] != 0)
@@ -69,13 +64,6 @@ void m2d_pool_give(M2dPool *pool, uint32_t n)
 	m2d_set64(pool->arena, &mask[bit / 64], mask[bit / 64] & ~(UINT64_C(1) << bit % 64));
 	m2d_set64(pool->arena, &pool->s->full[c / 64],
 		  pool->s->full[c / 64] & ~(UINT64_C(1) << c % 64));
-}
-
-void *m2d_pool_at(const M2dPool *pool, uint32_t n)
-{
-	uint8_t *objects = (uint8_t *)(chunk(pool, n / M2D_POOL_CHUNK) + MASK_WORDS);
-
-	return objects + (uint64_t)(n % M2D_POOL_CHUNK) * pool->size;
 }
 
 uint32_t m2d_pool_end(const M2dPool *pool)

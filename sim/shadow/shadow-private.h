@@ -28,7 +28,23 @@ void m2d_pool_init(M2dPool *pool, M2dArena *arena, uint32_t size);
 uint32_t m2d_pool_take(M2dPool *pool);
 /* m2d_pool_give: zeroes the object and frees its number. */
 void m2d_pool_give(M2dPool *pool, uint32_t n);
-void *m2d_pool_at(const M2dPool *pool, uint32_t n);
+
+/* A chunk is a mask of the numbers taken, then the objects. */
+#define M2D_POOL_MASK_WORDS (M2D_POOL_CHUNK / 64u)
+
+static inline uint64_t *m2d_pool_chunk(const M2dPool *pool, unsigned chunk)
+{
+	return m2d_arena_at(pool->arena, pool->s->chunk[chunk]);
+}
+
+static inline void *m2d_pool_at(const M2dPool *pool, uint32_t n)
+{
+	uint8_t *objects =
+		(uint8_t *)(m2d_pool_chunk(pool, n / M2D_POOL_CHUNK) + M2D_POOL_MASK_WORDS);
+
+	return objects + (uint64_t)(n % M2D_POOL_CHUNK) * pool->size;
+}
+
 /* m2d_pool_end: all numbers ever used are below. */
 uint32_t m2d_pool_end(const M2dPool *pool);
 

@@ -159,6 +159,20 @@ bool m2d_hostmm_peek(const M2dVm *vm, uint64_t page, uint64_t *pfn, bool *writab
 	return true;
 }
 
+bool m2d_hostmm_in_row(const M2dVm *vm, uint64_t page, uint64_t n, uint64_t pfn)
+{
+	const M2dHostMm *mm = vm->mm;
+
+	if (page >= mm->n_pages)
+		return true;
+	n = MIN(n, mm->n_pages - page);
+	for (uint64_t i = 0; i < n; i++)
+		if ((mm->pte[page + i] & HPTE_PRESENT) &&
+		    mm->pte[page + i] >> HPTE_PFN_SHIFT != pfn + i)
+			return false;
+	return true;
+}
+
 static void hpte_set(M2dVm *vm, uint64_t page, uint64_t pfn, M2dPageSize size)
 {
 	VM_PUT(vm, vm->mm->pte[page],

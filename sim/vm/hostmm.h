@@ -34,6 +34,9 @@ void m2d_hostmm_free(M2dHostMm *mm);
 bool m2d_hostmm_get(M2dVm *vm, uint64_t page, bool write, uint64_t *pfn, bool *writable);
 /* m2d_hostmm_peek: the frame behind @page now, without allocating; false if there is none. */
 bool m2d_hostmm_peek(const M2dVm *vm, uint64_t page, uint64_t *pfn, bool *writable);
+/* m2d_hostmm_in_row: each of @n pages from @page on that is there has the frame as far behind @pfn
+ * as the page is behind @page. */
+bool m2d_hostmm_in_row(const M2dVm *vm, uint64_t page, uint64_t n, uint64_t pfn);
 /* m2d_hostmm_place: back @page by frame @pfn, which exists already (recorded memory). */
 void m2d_hostmm_place(M2dVm *vm, uint64_t page, uint64_t pfn);
 /* m2d_hostmm_place_block: the same for the page of @size that begins at @page; its frames follow
