@@ -186,8 +186,8 @@ void m2d_vt_forget(M2dCheck *c, M2dSpIndex sp);
 void m2d_vt_frame_freed(M2dCheck *c, uint64_t pfn);
 /* m2d_vt_born: for stories: SPTE @index of @sp became what @e, its SPTE_CHANGED, says. */
 void m2d_vt_born(M2dCheck *c, M2dSpIndex sp, unsigned index, const M2dEvent *e);
-/* m2d_vt_changed: SPTE @index of @sp was written. */
-void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index);
+/* m2d_vt_changed: SPTE @index of @sp was written and is @spte. */
+void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
 void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index);
 void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva, uint32_t pcid);
 void m2d_vt_judge(M2dCheck *c, unsigned vcpu);
@@ -203,8 +203,10 @@ typedef enum {
 	M2D_DIFFERS_AD,     /* the guest's accessed or dirty bit is clear */
 } M2dDiffers;
 
-/* m2d_spte_differs: compare SPTE @index of @sp, an indirect page, with the guest's entry now. */
+/* m2d_spte_differs: compare SPTE @index of @sp, an indirect page, with the guest's entry now.
+ * m2d_value_differs: the same, which is @spte. */
 M2dDiffers m2d_spte_differs(const M2dCheck *c, M2dSpIndex sp, unsigned index);
+M2dDiffers m2d_value_differs(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
 /* m2d_gpte: the guest's entry behind it and where it is; false: no memory there. */
 bool m2d_gpte(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *gpte, uint64_t *hpa);
 /* m2d_peek_gfn: the frame behind @gfn now. */
@@ -236,6 +238,16 @@ bool m2d_maybe_writable(const M2dCheck *c, uint64_t pfn);
 /* m2d_shadowed: a page in sync, other than @but, shadows a table in @gfn, or it is tracked. */
 bool m2d_shadowed(const M2dCheck *c, unsigned as, uint64_t gfn, M2dSpIndex *by);
 
+/* A leaf that was installed just now, and what the host has for its first gfn. */
+typedef struct {
+	M2dSpIndex sp;
+	unsigned index, level, as;
+	uint64_t spte, pfn, gfn, n; /* it maps n pages from gfn on */
+	const M2dMemslot *slot;     /* NULL: none */
+	bool backed, writable;      /* the host has a frame there, and lets the guest write */
+	uint64_t host_pfn;
+} M2dLeaf;
+
 /* --- invariants (inv-*.c): called for each event of interest ---------------------------------- */
 
 void m2d_inv_spte_changed(M2dCheck *c, const M2dEvent *e);
@@ -244,7 +256,7 @@ void m2d_inv_guest_flush(M2dCheck *c, const M2dEvent *e);
 bool m2d_flush_covers(const M2dCheck *c, const M2dEvent *e, M2dItemId id);
 void m2d_inv_remote_flush(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_stale_host_map(M2dCheck *c, const M2dEvent *e);
-void m2d_inv_stale_host_map_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
+void m2d_inv_stale_host_map_install(M2dCheck *c, const M2dLeaf *leaf);
 void m2d_inv_frame_use_after_free(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_pt_use_after_free(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_id_reuse(M2dCheck *c, const M2dEvent *e);
@@ -254,15 +266,15 @@ void m2d_inv_other_root(M2dCheck *c, const M2dEvent *e);
 /* m2d_inv_other_root_flushed: a flush of the guest is complete. */
 void m2d_inv_other_root_flushed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_slot_still_mapped(M2dCheck *c, const M2dEvent *e);
-void m2d_inv_slot_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
+void m2d_inv_slot_install(M2dCheck *c, const M2dLeaf *leaf);
 void m2d_inv_mmio_stale(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_mmio_flushed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_lost_dirty(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_lost_accessed(M2dCheck *c, const M2dEvent *e);
-void m2d_inv_writable_combo(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
-void m2d_inv_huge_mixed(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
-void m2d_inv_rights_host(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
-void m2d_inv_writable_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
+void m2d_inv_writable_combo(M2dCheck *c, const M2dLeaf *leaf);
+void m2d_inv_huge_mixed(M2dCheck *c, const M2dLeaf *leaf);
+void m2d_inv_rights_host(M2dCheck *c, const M2dLeaf *leaf);
+void m2d_inv_writable_install(M2dCheck *c, const M2dLeaf *leaf);
 void m2d_inv_writable_shadowed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_bookkeeping(M2dCheck *c);
 void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e);

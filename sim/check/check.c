@@ -168,16 +168,30 @@ static bool installs(const M2dCheck *c, uint64_t old, uint64_t new, unsigned lev
 static void spte_is(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t old, uint64_t spte,
 		    unsigned level)
 {
-	if (!(m2d_sp(c->vm, sp)->role & M2D_ROLE_DIRECT))
-		m2d_vt_changed(c, sp, index);
+	const M2dSp *s = m2d_sp(c->vm, sp);
+	M2dLeaf leaf;
+
+	if (!(s->role & M2D_ROLE_DIRECT))
+		m2d_vt_changed(c, sp, index, spte);
 	if (!installs(c, old, spte, level))
 		return;
-	m2d_inv_writable_combo(c, sp, index, spte);
-	m2d_inv_rights_host(c, sp, index, spte);
-	m2d_inv_huge_mixed(c, sp, index, spte);
-	m2d_inv_writable_install(c, sp, index, spte);
-	m2d_inv_stale_host_map_install(c, sp, index, spte);
-	m2d_inv_slot_install(c, sp, index, spte);
+	leaf = (M2dLeaf){.sp = sp,
+			 .index = index,
+			 .level = level,
+			 .as = m2d_role_as(s->role),
+			 .spte = spte,
+			 .pfn = m2d_spte_pfn(&c->vm->fmt, spte)};
+	m2d_leaf_gfns(c, sp, index, &leaf.gfn, &leaf.n);
+	leaf.slot = m2d_gfn_to_slot(c->vm, leaf.as, leaf.gfn);
+	leaf.backed = leaf.slot != NULL && m2d_hostmm_peek(c->vm, m2d_slot_hva(leaf.slot, leaf.gfn),
+							   &leaf.host_pfn, &leaf.writable);
+	leaf.writable &= leaf.backed && !(leaf.slot->flags & M2D_SLOT_READONLY);
+	m2d_inv_writable_combo(c, &leaf);
+	m2d_inv_rights_host(c, &leaf);
+	m2d_inv_huge_mixed(c, &leaf);
+	m2d_inv_writable_install(c, &leaf);
+	m2d_inv_stale_host_map_install(c, &leaf);
+	m2d_inv_slot_install(c, &leaf);
 }
 
 /* What an operation takes away must be flushed by the time it ends. */
@@ -198,7 +212,7 @@ static void count_taken(M2dCheck *c, uint64_t old, uint64_t new, unsigned level)
 static void spte_changed(M2dCheck *c, const M2dEvent *e)
 {
 	unsigned index, level = (unsigned)e->a[1];
-	M2dSpIndex sp = m2d_spte_at(c, e->a[4], &index);
+	M2dSpIndex sp = m2d_spte_at(c, e->a[0], &index);
 
 	if (sp == 0)
 		return;

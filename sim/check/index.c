@@ -40,8 +40,11 @@ static void mark(M2dItems *items, M2dItemId id, unsigned guest, unsigned host, c
 void m2d_items_wrote(M2dItems *items, const M2dWrite *w)
 {
 	uint64_t base = w->pa.v & ~UINT64_C(7), old, new;
-	uint32_t node = items->s->bucket[m2d_items_bucket(base)];
+	uint32_t node;
 
+	if (*m2d_items_frame(items, base) == 0)
+		return;
+	node = items->s->bucket[m2d_items_bucket(base)];
 	if (node == 0)
 		return;
 	store_words(w, &old, &new);
@@ -52,7 +55,7 @@ void m2d_items_wrote(M2dItems *items, const M2dWrite *w)
 
 		n = m2d_node(items, node);
 		hpa = n->key & M2D_NODE_HPA;
-		if ((hpa ^ base) >> 3 != 0 || (n->key & M2D_NODE_TABLE))
+		if ((hpa ^ base) >> 3 != 0)
 			continue;
 		entry = (unsigned)(n->key >> M2D_NODE_SHIFT);
 		if (entry & M2D_ENTRY_4BYTE) {
@@ -80,7 +83,7 @@ void m2d_items_mark_guest(M2dItems *items, uint64_t hpa, unsigned stale, const M
 
 	for (const M2dNode *n; node != 0; node = n->hash_next) {
 		n = m2d_node(items, node);
-		if ((n->key & M2D_NODE_HPA) == hpa && !(n->key & M2D_NODE_TABLE))
+		if ((n->key & M2D_NODE_HPA) == hpa)
 			mark(items, n->item, stale, 0, why);
 	}
 }
@@ -163,8 +166,17 @@ const M2dMoment *m2d_item_change(M2dItems *items, M2dItemId id, bool host, unsig
 	return NULL;
 }
 
+/* An upper-level item that leads to a table in @pfn. */
+static bool leads_to(const M2dItems *items, M2dItemId id, uint64_t pfn)
+{
+	return (m2d_item_at(items, id)->data & M2D_ITEM_FRAME) >> M2D_PAGE_SHIFT == pfn &&
+	       m2d_item_is_upper(items, id);
+}
+
 bool m2d_item_stems_from(const M2dItems *items, M2dItemId id, uint64_t pfn)
 {
+	if (leads_to(items, id, pfn))
+		return true;
 	for (uint32_t node = m2d_item_at(items, id)->nodes; node != 0;) {
 		const M2dNode *n = m2d_node(items, node);
 
@@ -181,7 +193,9 @@ bool m2d_item_stems_from(const M2dItems *items, M2dItemId id, uint64_t pfn)
 
 bool m2d_items_use_frame(const M2dItems *items, uint64_t pfn)
 {
-	for (uint64_t i = 0; i < 512; i++) {
+	bool any = *m2d_items_frame(items, pfn << M2D_PAGE_SHIFT) != 0;
+
+	for (uint64_t i = 0; i < 512 && any; i++) {
 		uint64_t hpa = (pfn << M2D_PAGE_SHIFT) + 8 * i;
 		uint32_t node = items->s->bucket[m2d_items_bucket(hpa)];
 
@@ -191,6 +205,12 @@ bool m2d_items_use_frame(const M2dItems *items, uint64_t pfn)
 				return true;
 		}
 	}
+	/* What derives from an item that leads to the table has read an entry of it. */
+	for (unsigned cpu = 0; cpu < items->n_cpus; cpu++)
+		for (M2dItemId id = items->s->first[cpu]; id != 0;
+		     id = m2d_item_at(items, id)->next)
+			if (leads_to(items, id, pfn))
+				return true;
 	return false;
 }
 

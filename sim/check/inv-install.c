@@ -2,96 +2,77 @@
 /* writable-combo, huge-mixed, rights-beyond (the host's part): leafs as they are installed. */
 #include "sim/check/check-private.h"
 
-static void report(M2dCheck *c, M2dInvariantId id, M2dSpIndex sp, unsigned index, uint64_t spte,
-		   const char *why)
+static void report(M2dCheck *c, M2dInvariantId id, const M2dLeaf *leaf, const char *why)
 {
-	uint64_t gfn, n;
-
-	m2d_leaf_gfns(c, sp, index, &gfn, &n);
 	m2d_find(c, id,
 		 &(M2dAbout){.vcpu = c->event->vcpu,
 			     .gva = M2D_NO_ADDRESS,
-			     .gpa = gfn << M2D_PAGE_SHIFT,
-			     .hpa = m2d_spte_pfn(&c->vm->fmt, spte) << M2D_PAGE_SHIFT},
-		 "SPTE 0x%" G_GINT64_MODIFIER "x for gfn 0x%" G_GINT64_MODIFIER "x %s", spte, gfn,
-		 why);
+			     .gpa = leaf->gfn << M2D_PAGE_SHIFT,
+			     .hpa = leaf->pfn << M2D_PAGE_SHIFT},
+		 "SPTE 0x%" G_GINT64_MODIFIER "x for gfn 0x%" G_GINT64_MODIFIER "x %s", leaf->spte,
+		 leaf->gfn, why);
 }
 
-void m2d_inv_writable_combo(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte)
+void m2d_inv_writable_combo(M2dCheck *c, const M2dLeaf *leaf)
 {
 	const M2dSpteFormat *fmt = &c->vm->fmt;
+	bool mmu_writable = m2d_spte_is_mmu_writable(fmt, leaf->spte);
 
 	if (fmt->mmu_writable == 0 || fmt->host_writable == 0)
 		return;
 	m2d_premise(c, M2D_INV_WRITABLE_COMBO);
-	if ((m2d_spte_is_writable(spte) && !m2d_spte_is_mmu_writable(fmt, spte)) ||
-	    (m2d_spte_is_mmu_writable(fmt, spte) && !m2d_spte_is_host_writable(fmt, spte)))
-		report(c, M2D_INV_WRITABLE_COMBO, sp, index, spte,
-		       "is writable without what that implies");
+	if ((m2d_spte_is_writable(leaf->spte) && !mmu_writable) ||
+	    (mmu_writable && !m2d_spte_is_host_writable(fmt, leaf->spte)))
+		report(c, M2D_INV_WRITABLE_COMBO, leaf, "is writable without what that implies");
 }
 
-void m2d_inv_rights_host(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte)
+void m2d_inv_rights_host(M2dCheck *c, const M2dLeaf *leaf)
 {
-	uint64_t gfn, n, pfn;
-	bool writable;
-
-	if (!m2d_spte_is_writable(spte) || c->vm->s->mmu_invalidate_in_progress != 0)
-		return;
-	m2d_leaf_gfns(c, sp, index, &gfn, &n);
-	if (!m2d_peek_gfn(c->vm, m2d_role_as(m2d_sp(c->vm, sp)->role), gfn, &pfn, &writable) ||
-	    pfn != m2d_spte_pfn(&c->vm->fmt, spte))
+	if (!m2d_spte_is_writable(leaf->spte) || c->vm->s->mmu_invalidate_in_progress != 0 ||
+	    !leaf->backed || leaf->host_pfn != leaf->pfn)
 		return;
 	m2d_premise(c, M2D_INV_RIGHTS_BEYOND);
-	if (!writable)
-		report(c, M2D_INV_RIGHTS_BEYOND, sp, index, spte,
+	if (!leaf->writable)
+		report(c, M2D_INV_RIGHTS_BEYOND, leaf,
 		       "is writable where memslot or host let the guest only read");
 }
 
-/* Some gfn of [gfn, gfn + n), all in @slot, is tracked or shadowed in sync. */
-static bool shadowed_in(const M2dCheck *c, unsigned as, const M2dMemslot *slot, uint64_t gfn,
-			uint64_t n)
+/* Some gfn of the leaf, all in its slot, is tracked or shadowed in sync. */
+static bool shadowed_in(const M2dCheck *c, const M2dLeaf *leaf)
 {
-	const uint16_t *track = m2d_slot_track(c->vm, slot, gfn);
+	const uint16_t *track = m2d_slot_track(c->vm, leaf->slot, leaf->gfn);
 	M2dSpIndex max = m2d_shadow_max_sp(c->vm), by;
 
-	for (uint64_t i = 0; i < n; i++)
+	for (uint64_t i = 0; i < leaf->n; i++)
 		if (track[i] != 0)
 			return true;
 	for (M2dSpIndex sp = 1; sp < max; sp++)
-		if (m2d_sp(c->vm, sp)->gfn - gfn < n &&
-		    m2d_shadowed(c, as, m2d_sp(c->vm, sp)->gfn, &by))
+		if (m2d_sp(c->vm, sp)->gfn - leaf->gfn < leaf->n &&
+		    m2d_shadowed(c, leaf->as, m2d_sp(c->vm, sp)->gfn, &by))
 			return true;
 	return false;
 }
 
-void m2d_inv_huge_mixed(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte)
+void m2d_inv_huge_mixed(M2dCheck *c, const M2dLeaf *leaf)
 {
-	unsigned as = m2d_role_as(m2d_sp(c->vm, sp)->role);
-	uint64_t gfn, n, pfn = m2d_spte_pfn(&c->vm->fmt, spte);
-	const M2dMemslot *slot;
+	const M2dMemslot *slot = leaf->slot;
 
-	if (m2d_role_level(m2d_sp(c->vm, sp)->role) == 1)
+	if (leaf->level == 1)
 		return;
 	m2d_premise(c, M2D_INV_HUGE_MIXED);
-	m2d_leaf_gfns(c, sp, index, &gfn, &n);
-	slot = m2d_gfn_to_slot(c->vm, as, gfn);
 	if (slot == NULL || c->vm->s->mmu_invalidate_in_progress != 0)
 		return;
-	if (gfn < slot->base_gfn || gfn + n > slot->base_gfn + slot->npages) {
-		report(c, M2D_INV_HUGE_MIXED, sp, index, spte, "reaches beyond its memslot");
+	if (leaf->gfn < slot->base_gfn || leaf->gfn + leaf->n > slot->base_gfn + slot->npages) {
+		report(c, M2D_INV_HUGE_MIXED, leaf, "reaches beyond its memslot");
 		return;
 	}
-	if (m2d_spte_is_writable(spte) && (slot->flags & M2D_SLOT_LOG_DIRTY)) {
-		report(c, M2D_INV_HUGE_MIXED, sp, index, spte,
+	if (m2d_spte_is_writable(leaf->spte) && (slot->flags & M2D_SLOT_LOG_DIRTY)) {
+		report(c, M2D_INV_HUGE_MIXED, leaf,
 		       "is huge and writable while dirty pages are logged");
 		return;
 	}
-	if (!m2d_hostmm_in_row(c->vm, m2d_slot_hva(slot, gfn), n, pfn)) {
-		report(c, M2D_INV_HUGE_MIXED, sp, index, spte,
-		       "covers frames that are not contiguous");
-		return;
-	}
-	if (m2d_spte_is_writable(spte) && shadowed_in(c, as, slot, gfn, n))
-		report(c, M2D_INV_HUGE_MIXED, sp, index, spte,
-		       "covers a shadowed or write-tracked page");
+	if (!m2d_hostmm_in_row(c->vm, m2d_slot_hva(slot, leaf->gfn), leaf->n, leaf->pfn))
+		report(c, M2D_INV_HUGE_MIXED, leaf, "covers frames that are not contiguous");
+	else if (m2d_spte_is_writable(leaf->spte) && shadowed_in(c, leaf))
+		report(c, M2D_INV_HUGE_MIXED, leaf, "covers a shadowed or write-tracked page");
 }

@@ -41,13 +41,10 @@ void m2d_inv_slot_still_mapped(M2dCheck *c, const M2dEvent *e)
 }
 
 /* Who read the memslots before the deletion must be through before it. */
-void m2d_inv_slot_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte)
+void m2d_inv_slot_install(M2dCheck *c, const M2dLeaf *leaf)
 {
-	unsigned as = m2d_role_as(m2d_sp(c->vm, sp)->role);
 	bool found = false;
-	uint64_t gfn, n;
 
-	m2d_leaf_gfns(c, sp, index, &gfn, &n);
-	if (m2d_gfn_to_slot(c->vm, as, gfn) == NULL)
-		mapped(c, sp, index, spte, &found);
+	if (leaf->slot == NULL)
+		mapped(c, leaf->sp, leaf->index, leaf->spte, &found);
 }

@@ -18,21 +18,16 @@ static void report(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, co
 		 why);
 }
 
-void m2d_inv_stale_host_map_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte)
+void m2d_inv_stale_host_map_install(M2dCheck *c, const M2dLeaf *leaf)
 {
-	unsigned as = m2d_role_as(m2d_sp(c->vm, sp)->role);
-	uint64_t gfn, n, pfn;
-
 	if (c->vm->s->mmu_invalidate_in_progress != 0)
 		return;
 	m2d_premise(c, M2D_INV_STALE_HOST_MAP);
-	m2d_leaf_gfns(c, sp, index, &gfn, &n);
-	if (m2d_peek_gfn(c->vm, as, gfn, &pfn, NULL) && pfn == m2d_spte_pfn(&c->vm->fmt, spte))
+	/* Without a slot: it is on its way out. */
+	if (leaf->slot == NULL || (leaf->backed && leaf->host_pfn == leaf->pfn))
 		return;
-	/* A memslot that is on its way out. */
-	if (m2d_gfn_to_slot(c->vm, as, gfn) == NULL)
-		return;
-	report(c, sp, index, spte, "to a frame that the host does not have there");
+	report(c, leaf->sp, leaf->index, leaf->spte,
+	       "to a frame that the host does not have there");
 }
 
 static void still_mapped(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, void *data)

@@ -26,18 +26,15 @@ static void report(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, ui
 			 spte, gfn);
 }
 
-void m2d_inv_writable_install(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte)
+void m2d_inv_writable_install(M2dCheck *c, const M2dLeaf *leaf)
 {
-	unsigned as = m2d_role_as(m2d_sp(c->vm, sp)->role);
-	uint64_t gfn, n;
 	M2dSpIndex by;
 
-	if (!m2d_spte_is_writable(spte) || m2d_role_level(m2d_sp(c->vm, sp)->role) != 1)
+	if (!m2d_spte_is_writable(leaf->spte) || leaf->level != 1)
 		return;
-	m2d_leaf_gfns(c, sp, index, &gfn, &n);
 	m2d_premise(c, M2D_INV_WRITABLE_SHADOWED);
-	if (m2d_shadowed(c, as, gfn, &by))
-		report(c, sp, index, spte, gfn, by);
+	if (m2d_shadowed(c, leaf->as, leaf->gfn, &by))
+		report(c, leaf->sp, leaf->index, leaf->spte, leaf->gfn, by);
 }
 
 static void leaf(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, void *data)

@@ -115,9 +115,14 @@ static M2dDiffers link_differs(const M2dCheck *c, const M2dSp *s, unsigned index
 
 M2dDiffers m2d_spte_differs(const M2dCheck *c, M2dSpIndex sp, unsigned index)
 {
+	return m2d_value_differs(c, sp, index, m2d_spte_read(c->vm, m2d_sptep(sp, index)));
+}
+
+M2dDiffers m2d_value_differs(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte)
+{
 	const M2dSpteFormat *fmt = &c->vm->fmt;
 	const M2dSp *s = m2d_sp(c->vm, sp), *child;
-	uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(sp, index)), gpte, hpa, pfn, host;
+	uint64_t gpte, hpa, pfn, host;
 	unsigned level = m2d_role_level(s->role), may;
 	M2dSpIndex i;
 
@@ -264,7 +269,7 @@ static void reach_from(const M2dCheck *c, M2dSpIndex sp, uint64_t *pages)
 	if (s->pfn == 0 || (pages[sp / 64] >> sp % 64 & 1))
 		return;
 	pages[sp / 64] |= UINT64_C(1) << sp % 64;
-	spte = level > 1 ? m2d_space_frame(c->vm->space, s->pfn) : NULL;
+	spte = level > 1 && s->nonzero != 0 ? m2d_space_frame(c->vm->space, s->pfn) : NULL;
 	for (unsigned i = 0; i < 512 && spte != NULL; i++) {
 		if (spte[i] == c->vm->fmt.nonpresent || m2d_spte_is_last(spte[i], level) ||
 		    !m2d_spte_is_present(&c->vm->fmt, spte[i]))

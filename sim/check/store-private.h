@@ -7,7 +7,6 @@
 
 #define M2D_NODE_HPA    M2D_BITS(51, 0)
 #define M2D_NODE_SHIFT  52
-#define M2D_NODE_TABLE  M2D_BIT(62) /* no entry: the table that an upper-level item leads to */
 #define M2D_NODE_PARENT M2D_BIT(63) /* key is the number of an item */
 
 #define M2D_POOL_CHUNK  1024u
@@ -23,8 +22,12 @@ typedef struct {
 
 #define M2D_ITEM_BUCKETS (1u << 12)
 
+/* Most stores are to frames that nothing cached stems from: known without a look at buckets. */
+#define M2D_ITEM_FRAMES 512u
+
 typedef struct {
 	M2dItemPool items[M2D_MAX_WATCHED], nodes[M2D_MAX_WATCHED];
+	uint32_t frames[M2D_ITEM_FRAMES];  /* nodes for entries in frames of that hash */
 	uint32_t bucket[M2D_ITEM_BUCKETS]; /* first node */
 	uint32_t first[M2D_MAX_WATCHED];   /* item cached by the processor */
 	uint32_t n_due;
@@ -104,6 +107,11 @@ void m2d_items_release(M2dItems *items, M2dItemId id);
 /* m2d_items_place: @slot holds @id now, or nothing (0). */
 void m2d_items_place(M2dItemCpu *c, unsigned array, uint32_t slot, M2dItemId id);
 void m2d_items_watch_init(M2dItemCpu *c);
+
+static inline uint32_t *m2d_items_frame(const M2dItems *items, uint64_t hpa)
+{
+	return &items->s->frames[(hpa >> M2D_PAGE_SHIFT) * UINT64_C(0x9e3779b97f4a7c15) >> 55];
+}
 
 static inline uint32_t m2d_items_bucket(uint64_t hpa)
 {

@@ -55,14 +55,14 @@ static uint32_t pool_take(M2dArena *arena, M2dItemPool *pool)
 	return chunk * M2D_POOL_CHUNK + word * 64 + bit;
 }
 
-static void pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id)
+/* @size: that of the pool's objects, known at compile time. */
+M2D_ALWAYS_INLINE void pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id, uint32_t size)
 {
 	static const uint8_t none[MAX(sizeof(M2dItem), sizeof(M2dNode))];
 	unsigned chunk = id / M2D_POOL_CHUNK, i = id % M2D_POOL_CHUNK;
 	uint64_t *map = m2d_pool_chunk(arena, pool, id);
 
-	m2d_arena_write(arena, (uint8_t *)(map + MAP_WORDS) + (size_t)i * pool->size, none,
-			pool->size);
+	m2d_arena_write(arena, (uint8_t *)(map + MAP_WORDS) + (size_t)i * size, none, size);
 	m2d_set64(arena, &map[i / 64], map[i / 64] | M2D_BIT(i % 64));
 	if (!(pool->any[chunk / 64] >> chunk % 64 & 1))
 		m2d_set64(arena, &pool->any[chunk / 64],
@@ -226,8 +226,16 @@ static void unlink_item(M2dItems *items, M2dItemId id, M2dItem *it)
 		m2d_item_set_due(items, id, 0, NULL);
 }
 
+static void count_frame(M2dItems *items, uint64_t hpa, int by)
+{
+	uint32_t *n = m2d_items_frame(items, hpa);
+
+	PUT(items, *n, *n + (uint32_t)by);
+}
+
 static void unlink_node(M2dItems *items, const M2dNode *n)
 {
+	count_frame(items, n->key & M2D_NODE_HPA, -1);
 	if (n->hash_prev != 0)
 		PUT(items, m2d_node(items, n->hash_prev)->hash_next, n->hash_next);
 	else
@@ -252,12 +260,13 @@ static void free_item(M2dItems *items, M2dItemId id)
 		/* The others go with their item. */
 		if (!(node & M2D_NODE_IN_ITEM))
 			pool_give(items->arena, &items->s->nodes[node % M2D_MAX_WATCHED],
-				  node / M2D_MAX_WATCHED);
+				  node / M2D_MAX_WATCHED, sizeof(M2dNode));
 		if (n.key & M2D_NODE_PARENT)
 			m2d_items_release(items, (M2dItemId)n.key);
 		node = n.next;
 	}
-	pool_give(items->arena, &items->s->items[id % M2D_MAX_WATCHED], id / M2D_MAX_WATCHED);
+	pool_give(items->arena, &items->s->items[id % M2D_MAX_WATCHED], id / M2D_MAX_WATCHED,
+		  sizeof(M2dItem));
 }
 
 void m2d_items_hold(M2dItems *items, M2dItemId id)
@@ -333,6 +342,7 @@ static uint32_t add_node(M2dItems *items, M2dItemId id, unsigned nth, uint64_t k
 		       ? M2D_NODE_OWN(id, nth)
 		       : pool_take(items->arena, &items->s->nodes[cpu]) * M2D_MAX_WATCHED + cpu;
 	if (!(key & M2D_NODE_PARENT)) {
+		count_frame(items, key & M2D_NODE_HPA, 1);
 		link = place_in_bucket(items, key & M2D_NODE_HPA, node, &n.hash_prev);
 		n.hash_next = *link;
 		if (*link != 0)
@@ -362,9 +372,6 @@ M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, M2dHeld *
 	held->n_parents = 0;
 	for (unsigned i = 0; i < n_keys; i++)
 		it.nodes = add_node(items, id, n++, held->key[i], it.nodes);
-	if (is_upper(&it))
-		it.nodes = add_node(items, id, n, M2D_NODE_TABLE | (it.data & M2D_ITEM_FRAME),
-				    it.nodes);
 	m2d_arena_write(items->arena, m2d_item_at(items, id), &it, offsetof(M2dItem, own));
 	m2d_items_place(c, array, slot, id);
 	born_now(items, id);

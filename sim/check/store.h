@@ -115,7 +115,8 @@ bool m2d_item_resized(const M2dItems *items, M2dItemId id);
 /* m2d_item_change: the store that marked it, or what it derives from, with one of @stale; NULL:
  * none. On the host's side, of several, the one that took the page away. */
 const M2dMoment *m2d_item_change(M2dItems *items, M2dItemId id, bool host, unsigned stale);
-/* m2d_item_stems_from: an entry in frame @pfn shaped it or what it derives from. */
+/* m2d_item_stems_from: an entry in frame @pfn shaped it or what it derives from, or one of these
+ * leads to a table in that frame. */
 bool m2d_item_stems_from(const M2dItems *items, M2dItemId id, uint64_t pfn);
 /* m2d_item_leaf_entry: address of the entry of a hypervisor's table that it read itself; 0: none.
  */

@@ -222,7 +222,7 @@ void m2d_vt_born(M2dCheck *c, M2dSpIndex sp, unsigned index, const M2dEvent *e)
 				   .step = e->step,
 				   .actor = e->actor,
 				   .vcpu = e->vcpu,
-				   .a = {e->a[4], e->a[2], e->a[3]}});
+				   .a = {e->a[0], e->a[2], e->a[3]}});
 }
 
 static bool present(const M2dCheck *c, M2dSpIndex sp, unsigned index)
@@ -285,12 +285,12 @@ static bool other_frame(const M2dCheck *c, M2dSpIndex sp, unsigned index)
 	       pfn != m2d_spte_pfn(&c->vm->fmt, spte);
 }
 
-void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index)
+void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte)
 {
 	M2dVtPage *page = m2d_vt_page(c, sp, true);
 	M2dDiffers d;
 
-	if (!present(c, sp, index)) {
+	if (!m2d_spte_is_present(&c->vm->fmt, spte)) {
 		if (m2d_vt_flags(page, index) & M2D_VT_RACED) {
 			set_flags(c, page, index,
 				  m2d_vt_flags(page, index) &
@@ -301,7 +301,7 @@ void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index)
 		set_flags(c, page, index, 0);
 		return;
 	}
-	d = m2d_spte_differs(c, sp, index);
+	d = m2d_value_differs(c, sp, index, spte);
 	if (d == M2D_AGREES) {
 		set_flushed(c, page, index, 0);
 		set_flags(c, page, index, 0);
@@ -319,8 +319,7 @@ void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index)
 			     .gpa = m2d_entry_gfn(c, sp, index) << M2D_PAGE_SHIFT,
 			     .hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v},
 		 "SPTE 0x%" G_GINT64_MODIFIER "x of page gfn 0x%" G_GINT64_MODIFIER "x level %u %s",
-		 m2d_spte_read(c->vm, m2d_sptep(sp, index)), m2d_sp(c->vm, sp)->gfn,
-		 m2d_role_level(m2d_sp(c->vm, sp)->role),
+		 spte, m2d_sp(c->vm, sp)->gfn, m2d_role_level(m2d_sp(c->vm, sp)->role),
 		 d == M2D_DIFFERS_RIGHTS ? "grants more than the guest's entry and role"
 					 : "is not what the guest's entry calls for");
 	set_flags(c, page, index, m2d_vt_flags(page, index) | M2D_VT_REPORTED);
@@ -331,7 +330,7 @@ void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index)
 	M2dVtPage *page = m2d_vt_page(c, sp, false);
 
 	if (page != NULL && m2d_vt_flags(page, index) != 0)
-		m2d_vt_changed(c, sp, index);
+		m2d_vt_changed(c, sp, index, m2d_spte_read(c->vm, m2d_sptep(sp, index)));
 }
 
 /* --- flushes of the guest --------------------------------------------------------------------- */

@@ -82,7 +82,9 @@ M2dReplay *m2d_replay_new(M2dMachine *machine, const M2dTraceInfo *info,
 	r = g_new0(M2dReplay, 1);
 	r->opt = *options;
 	r->mode = mode;
-	r->samples = g_array_new(FALSE, FALSE, sizeof(M2dSample));
+	/* As many as there usually can be, so that growing does not move them again and again. */
+	r->samples = g_array_sized_new(FALSE, FALSE, sizeof(M2dSample),
+				       4 * CLAMP(r->opt.samples, 64, 1024));
 	r->stories = g_array_new(FALSE, FALSE, sizeof(M2dViolation));
 	g_array_set_clear_func(r->stories, m2d_violation_clear);
 	r->cr3s = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);

@@ -28,7 +28,6 @@ static void write_spte(M2dVm *vm, M2dSptep sptep, uint64_t old, uint64_t v)
 {
 	M2dSpIndex i = m2d_sptep_sp(sptep);
 	M2dSp *sp = m2d_sp(vm, i);
-	unsigned index = m2d_sptep_index(sptep);
 	bool was = old != vm->fmt.nonpresent, is = v != vm->fmt.nonpresent;
 
 	if (sp->pfn == 0 || old == v)
@@ -36,8 +35,7 @@ static void write_spte(M2dVm *vm, M2dSptep sptep, uint64_t old, uint64_t v)
 	m2d_space_write64(vm->space, m2d_spte_hpa(vm, sptep), v);
 	if (was != is)
 		VM_PUT(vm, sp->nonzero, sp->nonzero + (is ? 1 : -1));
-	m2d_emit(vm->ev, SPTE_CHANGED, m2d_sp_entry_gfn(vm, i, index), m2d_role_level(sp->role),
-		 old, v, m2d_spte_hpa(vm, sptep).v);
+	m2d_emit(vm->ev, SPTE_CHANGED, m2d_spte_hpa(vm, sptep).v, m2d_role_level(sp->role), old, v);
 }
 
 void m2d_mmu_spte_set(M2dVm *vm, M2dSptep sptep, uint64_t v)
