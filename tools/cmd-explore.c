@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* `mmu2d explore SCENARIO`: every schedule, and the shortest that breaks an invariant. */
-#include "tools/cmd.h"
+#include "tools/explore.h"
 
 #include "sim/base/error.h"
 #include "sim/base/json.h"
@@ -15,13 +15,13 @@
 #define NOT_GIVEN (-2)
 
 static struct {
-	char *variant, *kvm, *engine, *save;
+	char *variant, *kvm, *engine, *save, *drop;
 	char **without;
 	gint preemptions;
 	gint64 max_states, max_bytes, runs, seed;
 	gdouble max_seconds;
 	gint width;
-	gboolean json, quiet, wide, explain, claims, require_coverage;
+	gboolean json, quiet, wide, explain, claims, coverage, require_coverage;
 } o;
 
 static const GOptionEntry entries[] = {
@@ -41,10 +41,15 @@ static const GOptionEntry entries[] = {
 	{"runs", 0, 0, G_OPTION_ARG_INT64, &o.runs, "random: number of schedules (10000)", "N"},
 	{"seed", 0, 0, G_OPTION_ARG_INT64, &o.seed, "random: seed (1)", "N"},
 	{"wide", 0, 0, G_OPTION_ARG_NONE, &o.wide, "128-bit fingerprints of states", NULL},
+	{"drop", 0, 0, G_OPTION_ARG_STRING, &o.drop,
+	 "Tell what a step or duty is needed for by leaving it out; all: one after the other",
+	 "LABEL|DUTY|all"},
 	{"claims", 0, 0, G_OPTION_ARG_NONE, &o.claims,
 	 "Look at claims also where [orders] does not say explore", NULL},
+	{"coverage", 0, 0, G_OPTION_ARG_NONE, &o.coverage,
+	 "Print how often steps ended, invariants were at stake and points were passed", NULL},
 	{"require-coverage", 0, 0, G_OPTION_ARG_NONE, &o.require_coverage,
-	 "Fail if a step never ends or an invariant it is about is never at stake", NULL},
+	 "Fail if what the scenario is about never happened (see the manual)", NULL},
 	{"explain", 'x', 0, G_OPTION_ARG_NONE, &o.explain,
 	 "Print what each actor does in the schedule found", NULL},
 	{"width", 'w', 0, G_OPTION_ARG_INT, &o.width, "Columns that a line may have (150)", "N"},
@@ -101,6 +106,11 @@ static void print_text(const M2dExVariant *v)
 	g_autofree char *verdict = m2d_explore_verdict(v);
 
 	printf("  %s\n", verdict);
+	if (o.coverage) {
+		g_autofree char *counts = m2d_explore_coverage(v);
+
+		fputs(counts, stdout);
+	}
 	if (v->run == NULL || (!o.explain && v->pass && o.variant == NULL))
 		return;
 	{
@@ -166,6 +176,23 @@ static bool find_variant(const M2dScenario *s, int *variant, GError **error)
 	return false;
 }
 
+/* With --drop, what can be left out of a variant that is clean. */
+static bool drop(const M2dExVariant *v, const M2dScnOptions *options, M2dExVariantOptions *how,
+		 M2dJson *json, int *status, GError **error)
+{
+	if (o.drop == NULL)
+		return true;
+	if (v->schedule == NULL && v->pass) {
+		how->repair = false;
+		how->story = o.explain;
+		return m2d_explore_drop(v, o.drop, options, how, (unsigned)o.width, json, status,
+					error);
+	}
+	if (json == NULL)
+		printf("    nothing is dropped from a variant that is not clean\n");
+	return true;
+}
+
 static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, int *status,
 			    GError **error)
 {
@@ -175,16 +202,26 @@ static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, in
 	void *progress = m2d_progress_new("explore", "states", 0, o.quiet);
 	M2dExVariantOptions how;
 	g_autoptr(M2dExVariant) v = NULL;
+	bool ok;
 
 	make_options(&how, s, progress);
 	v = m2d_ex_variant(s, variant, &options, &how, error);
-	m2d_progress_free(progress);
-	if (v == NULL)
+	if (v == NULL) {
+		m2d_progress_free(progress);
 		return false;
-	if (json != NULL)
-		m2d_explore_json(json, v);
-	else
+	}
+	if (json != NULL) {
+		m2d_json_object_begin(json, NULL);
+		m2d_explore_json_fields(json, v);
+	} else {
 		print_text(v);
+	}
+	ok = drop(v, &options, &how, json, status, error);
+	if (json != NULL)
+		m2d_json_object_end(json);
+	m2d_progress_free(progress);
+	if (!ok)
+		return false;
 	if (!print_uncovered(v) || (!v->pass && !v->open))
 		*status = 1;
 	else if (*status == 0 &&

@@ -102,11 +102,10 @@ static void add_coverage(M2dJson *j, const M2dExVariant *v)
 	m2d_json_array_end(j);
 }
 
-void m2d_explore_json(M2dJson *j, const M2dExVariant *v)
+void m2d_explore_json_fields(M2dJson *j, const M2dExVariant *v)
 {
 	const M2dScnVariant *written = v->variant >= 0 ? &v->scenario->variants[v->variant] : NULL;
 
-	m2d_json_object_begin(j, NULL);
 	m2d_json_string(j, "scenario", v->scenario->path);
 	m2d_json_string(j, "variant", written != NULL ? written->name : "");
 	m2d_json_string(j, "kvm", v->kvm);
@@ -129,5 +128,4 @@ void m2d_explore_json(M2dJson *j, const M2dExVariant *v)
 	add_table(j, v);
 	add_claims(j, v);
 	add_coverage(j, v);
-	m2d_json_object_end(j);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "sim/base/json.h"
+#include "sim/explore/drop.h"
 #include "sim/explore/orders.h"
 
 /* Rows of a step table, unless marks need more. */
@@ -27,10 +28,19 @@ char *m2d_explore_table(const M2dExVariant *v, unsigned width);
 /* m2d_explore_verdict: one line; g_free(). */
 char *m2d_explore_verdict(const M2dExVariant *v);
 
-/* m2d_explore_uncovered: what never ran or held, one line each, of what the scenario is about:
- * steps that never end, invariants that a variant of it expects and that were never at stake, and
- * points of the routines that ran which nobody passed. NULL: nothing; g_free(). */
+/* m2d_explore_coverage: how often each step ended, each invariant was at stake and each point was
+ * passed, over all schedules, in three lines; g_free(). */
+char *m2d_explore_coverage(const M2dExVariant *v);
+
+/* m2d_explore_uncovered: what never was, one line each, of what the scenario is about: steps that
+ * never ended, points that `until` names and nobody passed, invariants that a variant of it expects
+ * and that were never at stake. NULL: nothing; g_free(). */
 char *m2d_explore_uncovered(const M2dExVariant *v);
 
-/* m2d_explore_json: append the object of @v to the array that @json is in. */
-void m2d_explore_json(M2dJson *json, const M2dExVariant *v);
+/* m2d_explore_json_fields: all about @v, into the object that @json is in. */
+void m2d_explore_json_fields(M2dJson *json, const M2dExVariant *v);
+
+/* m2d_explore_drop_text: one line; g_free(). */
+char *m2d_explore_drop_text(const M2dExDrop *drop);
+/* m2d_explore_drop_json: append its object to the array that @json is in. */
+void m2d_explore_drop_json(M2dJson *json, const M2dExDrop *drop);

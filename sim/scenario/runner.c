@@ -506,6 +506,7 @@ M2dScnRun *m2d_scn_run(const M2dScenario *scenario, int variant, const M2dScnOpt
 	run->events = g_array_new(FALSE, FALSE, sizeof(M2dEvent));
 	run->steps = g_new0(M2dScnStepEnd, scenario->n_steps + 1);
 	run->claims = g_ptr_array_new_with_free_func(g_free);
+	run->drop = options->drop;
 	run->held = g_new0(uint8_t, scenario->n_claims + 1);
 	run->event_count = g_new0(uint64_t, M2D_N_EVENTS);
 	run->point_count = g_new0(uint64_t, M2D_N_POINTS);

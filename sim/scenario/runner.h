@@ -54,6 +54,7 @@ typedef struct {
 	uint64_t premises[M2D_N_INVARIANTS];
 	GPtrArray *claims; /* failed claims, as text */
 	uint8_t *held;     /* by claim: 1 its predicate held at the end, 2 it did not; 0 no look */
+	uint64_t drop;     /* steps that were left out, as in the options */
 	uint64_t hash;     /* of the final state */
 	uint64_t *event_count; /* [M2D_N_EVENTS] */
 	uint64_t *point_count; /* [M2D_N_POINTS] */
