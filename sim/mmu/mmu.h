@@ -92,6 +92,16 @@ void m2d_mmu_set_features(M2dMmu *mmu, unsigned guest_maxphyaddr, uint32_t guest
  */
 M2dOutcomeKind m2d_mmu_access(M2dMmu *mmu, const M2dAccess *access, M2dOutcome *out);
 
+/* m2d_mmu_cached, m2d_mmu_cached_upper: a translation of @va, or upper-level entries that lead to
+ * it, are cached for what runs now. m2d_mmu_evict, m2d_mmu_evict_upper: they no longer are. */
+bool m2d_mmu_cached(const M2dMmu *mmu, uint64_t va);
+bool m2d_mmu_cached_upper(M2dMmu *mmu, uint64_t va);
+void m2d_mmu_evict(M2dMmu *mmu, uint64_t va);
+void m2d_mmu_evict_upper(M2dMmu *mmu, uint64_t va);
+/* m2d_mmu_speculate: hardware walks for a read of @va that nobody executes. False: nothing came of
+ * it: it is cached already, or would fault. */
+bool m2d_mmu_speculate(M2dMmu *mmu, uint64_t va, bool user);
+
 /* m2d_mmu_kill: an invalidation on behalf of @cause: drop, count, keep the flush bill. Charges
  * @cycles. Returns the translations dropped. */
 uint64_t m2d_mmu_kill(M2dMmu *mmu, const M2dKill *kill, M2dFlushCause cause, uint32_t cycles);

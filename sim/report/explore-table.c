@@ -76,7 +76,13 @@ static void open_row(Builder *b, const M2dScnMicro *m, unsigned k)
 	g_string_truncate(b->text, 0);
 	g_string_truncate(b->story, 0);
 	row.preempts = g_array_index(b->v->switches, uint8_t, k) == 2;
-	if (m->step < 0) {
+	if (m->hw) {
+		static const char *const acts[M2D_N_HW_KINDS] = {
+			"walks for", "forgets the translation of", "forgets the upper levels of"};
+
+		g_string_append_printf(b->text, "(hardware %s 0x%" G_GINT64_MODIFIER "x)",
+				       acts[m->act.kind], m->act.gva);
+	} else if (m->step < 0) {
 		g_string_append(b->text, "(interrupt)");
 	} else {
 		const M2dScnStep *step = &s->steps[m->step];
@@ -98,15 +104,15 @@ static void add_micro(Builder *b, const M2dScnMicro *m, unsigned k)
 		b->open ? &g_array_index(b->rows, M2dExploreRow, b->rows->len - 1) : NULL;
 	bool repair = (int)k == v->repair.step, breaks = k + 1 == v->schedule->len;
 
-	if (row == NULL || row->actor != m->actor || b->step != m->step || row->repair || repair ||
-	    breaks || b->ended)
+	if (row == NULL || m->hw || row->actor != m->actor || b->step != m->step || row->repair ||
+	    repair || breaks || b->ended)
 		open_row(b, m, k);
 	row = &g_array_index(b->rows, M2dExploreRow, b->rows->len - 1);
 	row->last = k + 1;
 	row->repair |= repair;
 	row->breaks |= breaks;
 	b->point = m->point;
-	b->ended = m->done;
+	b->ended = m->done || m->hw;
 	if (m->done && m->step >= 0) {
 		g_autofree char *text =
 			m2d_scn_outcome_text(&v->scenario->steps[m->step], &v->run->steps[m->step]);
@@ -212,7 +218,10 @@ static void add_row(const M2dExVariant *v, const M2dExploreRow *row, unsigned n_
 
 static char *actor_name(const M2dExVariant *v, unsigned actor)
 {
-	return actor < m2d_run_vcpus(v->run) ? g_strdup_printf("vcpu%u", actor) : g_strdup("host");
+	unsigned n = m2d_run_vcpus(v->run);
+
+	return actor < n ? g_strdup_printf("vcpu%u", actor)
+			 : g_strdup(actor == n ? "host" : "hardware");
 }
 
 static void add_repair(const M2dExVariant *v, GString *out)

@@ -108,7 +108,9 @@ M2dLadder *m2d_run_ladder(const M2dScnRun *run)
 		if (step != NULL || i == 0 ||
 		    g_array_index(run->micro, M2dScnMicro, i - 1).actor != m->actor)
 			interrupt = false;
-		if (step == NULL && !interrupt && cell->len != 0) {
+		if (m->hw && cell->len != 0)
+			g_string_prepend(cell, "(hardware)\n");
+		else if (step == NULL && !interrupt && cell->len != 0) {
 			g_string_prepend(cell, "(interrupt)\n");
 			interrupt = true;
 		}

@@ -309,6 +309,24 @@ static bool begin_next(M2dScnRunner *r, unsigned actor, bool *begun, bool *none,
 	return true;
 }
 
+/* What hardware does of itself. */
+static void hardware(M2dScnRunner *r, const M2dHwAct *act)
+{
+	M2dVm *vm = r->w->vm;
+	M2dScnMicro m = {.actor = (uint8_t)m2d_hw_vcpu(vm, act->cpu),
+			 .hw = true,
+			 .act = *act,
+			 .point = M2D_PT_NONE,
+			 .step = -1,
+			 .first_event = r->run->events->len};
+
+	if (!m2d_hw_can(vm, act))
+		return;
+	m2d_hw_do(vm, act);
+	m.n_events = r->run->events->len - m.first_event;
+	g_array_append_val(r->run->micro, m);
+}
+
 static bool follow_choice(M2dScnRunner *r, const M2dScnChoice *choice, bool *begun, GError **error)
 {
 	M2dVm *vm = r->w->vm;
@@ -316,6 +334,10 @@ static bool follow_choice(M2dScnRunner *r, const M2dScnChoice *choice, bool *beg
 	unsigned actor = MIN(choice->actor, vm->host_actor);
 	bool none = false;
 
+	if (choice->hw) {
+		hardware(r, &choice->act);
+		return true;
+	}
 	if (choice->begins)
 		return begin_next(r, actor, begun, &none, error);
 	for (uint32_t k = 0; k < choice->count; k++) {
@@ -557,10 +579,15 @@ GArray *m2d_scn_run_schedule(const M2dScnRun *run)
 			choices->len != 0 ? &g_array_index(choices, M2dScnChoice, choices->len - 1)
 					  : NULL;
 
-		if (last != NULL && last->actor == m->actor && !last->begins && !m->begins) {
+		if (last != NULL && last->actor == m->actor && !last->begins && !m->begins &&
+		    !last->hw && !m->hw) {
 			last->count++;
 		} else {
-			M2dScnChoice c = {.actor = m->actor, .begins = m->begins, .count = 1};
+			M2dScnChoice c = {.actor = m->actor,
+					  .begins = m->begins,
+					  .hw = m->hw,
+					  .count = 1,
+					  .act = m->act};
 
 			g_array_append_val(choices, c);
 		}

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "sim/check/check.h"
+#include "sim/scenario/hw.h"
 #include "sim/scenario/world.h"
 
 /* One micro-step as it was taken. */
@@ -17,10 +18,12 @@ typedef struct {
 	uint8_t actor;
 	bool done;       /* the operation ended with it */
 	bool begins;     /* none was taken: the step was begun, at a moment of the schedule's own */
+	bool hw;         /* none was taken: hardware did @act; @actor: the vCPU that it ran */
 	uint16_t point;  /* where the actor stopped */
 	int step;        /* index of the scenario's step that it belongs to; -1: an interrupt */
 	uint32_t number; /* of the actor's micro-steps in this run, from 1 */
 	guint first_event, n_events; /* in M2dScnRun.events */
+	M2dHwAct act;
 } M2dScnMicro;
 
 /* How one step of the scenario ended. */
@@ -68,11 +71,13 @@ typedef struct {
  * under way. @begins: it begins the step, and that is all: where the step happens at once beside
  * what is under way, as preempt does, or has to be begun before an interrupt that is pending.
  * @steps_first: an idle vCPU begins its next step, if there is one, before an interrupt.
+ * @hw: no actor moves: hardware does @act, if it can.
  */
 typedef struct {
 	uint8_t actor;
-	bool begins, steps_first;
+	bool begins, steps_first, hw;
 	uint32_t count;
+	M2dHwAct act;
 } M2dScnChoice;
 
 /**

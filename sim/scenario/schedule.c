@@ -32,12 +32,18 @@ static bool bad(GError **error, const char *path, unsigned line, const char *exp
 	return false;
 }
 
-/* "v0*7", "h" or "v1!". */
+/* "v0*7", "h", "v1!" or "z0+0x400000". */
 static bool parse_choice(const char *word, M2dScnChoice *c)
 {
 	char *end;
 	guint64 n = 1;
 
+	if (word[0] == 'z') {
+		c->actor = HOST;
+		c->hw = true;
+		c->count = 1;
+		return m2d_hw_parse(word, &c->act);
+	}
 	if (word[0] == 'h') {
 		c->actor = HOST;
 		end = (char *)word + 1;
@@ -120,7 +126,8 @@ static bool parse_word(M2dSchedule *s, const char *path, unsigned number, const 
 		g_ptr_array_add(s->without, g_strdup(value));
 	} else if (strcmp(word, "choices") == 0) {
 		if (!parse_choices(s, number, value))
-			return bad(error, path, number, "choices such as v0*7 h*3 v1 v1!");
+			return bad(error, path, number,
+				   "choices such as v0*7 h*3 v1 v1! z0+0x400000");
 	} else if (strcmp(word, "state") == 0) {
 		if (!is_hash(value))
 			return bad(error, path, number, "state and 16 hexadecimal digits");
@@ -224,6 +231,12 @@ bool m2d_schedule_actors_fit(const M2dSchedule *s, unsigned n_vcpus, GError **er
 
 static void add_choice(GString *out, const M2dScnChoice *c, unsigned n_vcpus)
 {
+	g_autofree char *act = c->hw ? m2d_hw_text(&c->act) : NULL;
+
+	if (act != NULL) {
+		g_string_append_printf(out, " %s", act);
+		return;
+	}
 	if (c->actor < n_vcpus)
 		g_string_append_printf(out, " v%u", c->actor);
 	else

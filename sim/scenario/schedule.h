@@ -9,7 +9,7 @@
  *	kvm PROFILE
  *	without DUTY		one line each
  *	choices v0*7 h*3 v1 v1!	actor, and how many micro-steps if more than one; !: the actor
- *				begins its next step
+ *				begins its next step; z0+0x400000: see m2d_hw_text()
  *	state HASH		of the world at the end; absent: not checked
  */
 #pragma once

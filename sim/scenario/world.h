@@ -16,6 +16,8 @@ typedef struct {
 	const M2dScnOrder *order; /* a permutation of the steps; NULL: as written */
 	uint64_t drop;            /* steps to leave out: bit n stands for step n */
 	bool claims;              /* search: look at claims in each end */
+	unsigned hw; /* searches: things that each processor may do of itself; see hw.h */
+	bool reduce; /* searches: leave out orders that footprints tell to be equal */
 	bool undo; /* take each micro-step, undo it and take it again; a difference fails the run */
 } M2dScnOptions;
 

@@ -104,6 +104,12 @@ M2dTlbSlot m2d_tlb_fill(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint
  * failed right does before hardware walks again. */
 void m2d_tlb_drop_va(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint32_t gctx);
 
+/* m2d_tlb_cached: whether a translation of the page of @va is held, without a look-up. */
+bool m2d_tlb_cached(const M2dTlb *tlb, uint64_t va, uint32_t ctx, uint32_t gctx);
+/* m2d_psc_drop: evict the first-dimension items that a walk of @va would use; whether there were
+ * any. @look_only: leave them */
+bool m2d_psc_drop(M2dTlb *tlb, uint64_t va, uint32_t ctx, const uint8_t shifts[], bool look_only);
+
 /* Paging-structure caches. @nested: of the second dimension. */
 typedef struct {
 	uint64_t data; /* frame of the table, rights */
