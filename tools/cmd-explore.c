@@ -17,11 +17,11 @@
 static struct {
 	char *variant, *kvm, *engine, *save, *drop;
 	char **without;
-	gint preemptions;
+	gint preemptions, hw;
 	gint64 max_states, max_bytes, runs, seed;
 	gdouble max_seconds;
 	gint width;
-	gboolean json, quiet, wide, explain, claims, coverage, require_coverage;
+	gboolean json, quiet, wide, explain, claims, coverage, reduce, require_coverage;
 } o;
 
 static const GOptionEntry entries[] = {
@@ -33,6 +33,10 @@ static const GOptionEntry entries[] = {
 	 "exhaust, then shortest for the report (the default); shortest; dpor; random", "NAME"},
 	{"preemptions", 'p', 0, G_OPTION_ARG_INT, &o.preemptions,
 	 "Only schedules with at most N preemptions; -1: any", "N"},
+	{"hw", 0, 0, G_OPTION_ARG_INT, &o.hw,
+	 "Let each processor do N things of itself: walk, forget (0)", "N"},
+	{"reduce", 0, 0, G_OPTION_ARG_NONE, &o.reduce,
+	 "exhaust, dpor: leave out orders that footprints tell to be equal", NULL},
 	{"states", 0, 0, G_OPTION_ARG_INT64, &o.max_states, "Stop after N states (50 million)",
 	 "N"},
 	{"memory", 0, 0, G_OPTION_ARG_INT64, &o.max_bytes, "Stop at N MiB of tables (1024)", "N"},
@@ -197,6 +201,8 @@ static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, in
 			    GError **error)
 {
 	M2dScnOptions options = {.kvm = o.kvm,
+				 .hw = (unsigned)o.hw,
+				 .reduce = o.reduce,
 				 .without = (const char *const *)o.without,
 				 .claims = o.claims || m2d_ex_explore_order(s) != NULL};
 	void *progress = m2d_progress_new("explore", "states", 0, o.quiet);
@@ -298,8 +304,8 @@ static int run(int argc, char **argv)
 		return m2d_cmd_usage(&m2d_cmd_explore,
 				     "--engine=%s: expected exhaust, shortest, dpor or random",
 				     o.engine);
-	if (o.max_states < 0 || o.max_bytes < 1 || o.max_seconds < 0 || o.runs < 1 ||
-	    o.preemptions < NOT_GIVEN)
+	if (o.max_states < 0 || o.max_bytes < 1 || o.max_seconds < 0 || o.runs < 1 || o.hw < 0 ||
+	    o.hw > 255 || o.preemptions < NOT_GIVEN)
 		return m2d_cmd_usage(&m2d_cmd_explore, "bounds are positive numbers");
 	if (o.width < (gint)M2D_LADDER_MIN_WIDTH || o.width > 1000)
 		return m2d_cmd_usage(&m2d_cmd_explore, "--width=%d: expected %u to 1000", o.width,

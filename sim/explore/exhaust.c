@@ -89,7 +89,8 @@ static uint32_t close_set(const Search *s, unsigned first, uint32_t enabled)
 		open &= open - 1;
 		m->footprint(m->data, a, &next);
 		for (unsigned b = 0; b < m->n_actors; b++) {
-			if (set >> b & 1 || m->done(m->data, b))
+			/* One that is done may still be interrupted: its future says so. */
+			if (set >> b & 1)
 				continue;
 			m->future(m->data, b, &rest);
 			/* A member that cannot move waits for whoever may enable it. */
@@ -104,6 +105,18 @@ static uint32_t close_set(const Search *s, unsigned first, uint32_t enabled)
 	return set & enabled;
 }
 
+/* The actor's next step can decide whether an invariant holds. */
+static bool is_visible(const Search *s, unsigned actor)
+{
+	const M2dExModel *m = s->run->m;
+	M2dFootprint fp;
+
+	if (m->visible == 0)
+		return false;
+	m->footprint(m->data, actor, &fp);
+	return (fp.write & m->visible) != 0;
+}
+
 static uint32_t persistent_set(const Search *s, uint32_t enabled)
 {
 	uint32_t best = enabled;
@@ -111,8 +124,11 @@ static uint32_t persistent_set(const Search *s, uint32_t enabled)
 	if (!s->persistent)
 		return enabled;
 	for (uint32_t left = enabled; left != 0; left &= left - 1) {
-		uint32_t set = close_set(s, (unsigned)__builtin_ctz(left), enabled);
+		unsigned first = (unsigned)__builtin_ctz(left);
+		uint32_t set = close_set(s, first, enabled);
 
+		if (set == 1u << first && is_visible(s, first))
+			continue;
 		if (__builtin_popcount(set) < __builtin_popcount(best))
 			best = set;
 		if ((best & (best - 1)) == 0)
@@ -132,7 +148,7 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
 	uint64_t key = state_key(s, last), key2 = wide_key(s), slot;
-	uint32_t enabled, pending;
+	uint32_t enabled, pending, set;
 	Frame f = {.key = key, .last = (uint8_t)last, .preemptions = (uint8_t)preemptions};
 
 	slot = m2d_ex_table_find(&s->table, key, key2);
@@ -150,8 +166,12 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 			if (pending == 0)
 				return false;
 			s->table.value[slot] = (uint16_t)(stored & sleep);
-			/* The rest was explored then. */
-			sleep |= m2d_ex_enabled(m) & ~pending;
+			/* What was explored then: the set is a function of the state. What it left
+			 * out was not explored and must not sleep. */
+			enabled = m2d_ex_enabled(m);
+			set = persistent_set(s, enabled);
+			f.reduced = set != enabled;
+			sleep |= set & ~stored;
 		}
 	} else {
 		run->r->states++;

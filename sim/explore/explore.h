@@ -22,7 +22,7 @@
 #include "sim/mem/arena.h"
 
 #define M2D_EX_MAX_ACTORS 16u
-#define M2D_EX_MAX_ALTS   4u
+#define M2D_EX_MAX_ALTS   64u
 
 /*
  * What a step may touch, as sets of objects: bit n stands for every object numbered n modulo 64, so
@@ -44,6 +44,9 @@ typedef struct {
 	M2dArena *arena; /* all state; a journal is attached by the engine */
 	unsigned n_actors;
 	void *data;
+	/* Actors from here on are the freedom of hardware, which a report can best do without;
+	 * 0: there are none. */
+	unsigned first_hw;
 	/* Number of alternatives of the actor's next step, 0: it can't move or has finished. */
 	unsigned (*enabled)(void *data, unsigned actor);
 	/* Take it. Only through m2d_set*(). */
@@ -52,6 +55,9 @@ typedef struct {
 	void (*footprint)(void *data, unsigned actor, M2dFootprint *fp);
 	/* Union over this and all its later steps. NULL: everything depends on everything. */
 	void (*future)(void *data, unsigned actor, M2dFootprint *fp);
+	/* Objects that decide whether an invariant holds: a step that writes one is not explored
+	 * alone where others can move. */
+	uint64_t visible;
 	/* Nothing is left to do for the actor. */
 	bool (*done)(void *data, unsigned actor);
 	/* Number of the invariant that the step just taken broke, from 1; 0: none. May be NULL. */

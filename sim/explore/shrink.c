@@ -145,6 +145,27 @@ static bool merge_blocks(Shrink *s)
 	return false;
 }
 
+/* What hardware did of itself, first all of it. */
+static bool drop_hardware(Shrink *s)
+{
+	GArray *less = g_array_new(FALSE, FALSE, sizeof(M2dExStep));
+
+	for (guint i = 0; i < s->best->len; i++)
+		if (g_array_index(s->best, M2dExStep, i).actor < s->m->first_hw)
+			g_array_append_val(less, g_array_index(s->best, M2dExStep, i));
+	if (less->len == s->best->len) {
+		g_array_unref(less);
+		return false;
+	}
+	if (keep(s, less))
+		return true;
+	for (guint i = 0; i < s->best->len; i++)
+		if (g_array_index(s->best, M2dExStep, i).actor >= s->m->first_hw &&
+		    keep(s, without(s->best, i, 1)))
+			return true;
+	return false;
+}
+
 static bool drop_pieces(Shrink *s)
 {
 	for (guint n = s->best->len / 2; n > 0; n /= 2)
@@ -165,7 +186,8 @@ GArray *m2d_ex_shrink(const M2dExModel *m, const GArray *schedule, unsigned viol
 	s.best = g_array_new(FALSE, FALSE, sizeof(M2dExStep));
 	g_array_append_vals(s.best, schedule->data, schedule->len);
 	s.best_preemptions = m2d_ex_preemptions(m, s.best);
-	while (s.best->len != 0 && (merge_blocks(&s) || drop_pieces(&s)))
+	while (s.best->len != 0 &&
+	       ((m->first_hw != 0 && drop_hardware(&s)) || merge_blocks(&s) || drop_pieces(&s)))
 		;
 	m2d_arena_rollback(m->arena, s.start);
 	if (!attached)

@@ -162,7 +162,12 @@ static bool make_report(M2dExVariant *v, const M2dScnOptions *options,
 
 static bool tell(M2dExVariant *v, const M2dScnOptions *options, GError **error)
 {
-	g_autoptr(GArray) choices = m2d_ex_world_choices(v->schedule);
+	g_autoptr(M2dExWorld) world = m2d_ex_world_new(v->scenario, v->variant, options, error);
+	g_autoptr(GArray) choices = NULL;
+
+	if (world == NULL)
+		return false;
+	choices = m2d_ex_world_choices(world, v->schedule);
 
 	v->run = m2d_scn_run(v->scenario, v->variant, options, choices, error);
 	return v->run != NULL;

@@ -1,31 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "sim/explore/worlds.h"
-
+#include "sim/base/error.h"
+#include "sim/explore/worlds-private.h"
 #include "sim/mem/put.h"
 
-/* How far each actor's program is: in the arena. */
-typedef struct {
-	uint8_t next[M2D_EX_MAX_ACTORS];  /* index into the actor's list of steps */
-	uint8_t doing[M2D_EX_MAX_ACTORS]; /* a step is under way */
-	uint8_t refused; /* a step could not be begun: a broken scenario, not a violation */
-	uint8_t pad[7];
-	/* Of the operations under way, where claims ask for them: the model of KVM keeps them
-	 * outside of the arena. */
-	M2dOpOutcome outcome[M2D_EX_MAX_ACTORS];
-} ExWorldState;
-
-struct _M2dExWorld {
-	const M2dScenario *s;
-	M2dScnWorld *w;
-	M2dCheck *check;
-	M2dExClaims *claims; /* or NULL */
-	ExWorldState *st;
-	M2dExModel model;
-	GArray *program[M2D_EX_MAX_ACTORS]; /* of unsigned: steps of the actor */
-	uint64_t *ended; /* by step of the scenario: how often it came to its end; statistics */
-};
-
-static const M2dScnStep *next_step(const M2dExWorld *x, unsigned actor, unsigned *index)
+const M2dScnStep *m2d_ex_world_step(const M2dExWorld *x, unsigned actor, unsigned *index)
 {
 	const GArray *p = x->program[actor];
 
@@ -39,6 +17,8 @@ static bool done(void *data, unsigned actor)
 {
 	const M2dExWorld *x = data;
 
+	if (actor >= x->n_vm)
+		return true;
 	return m2d_kvm_idle(x->w->vm, actor) && x->st->next[actor] >= x->program[actor]->len;
 }
 
@@ -57,7 +37,7 @@ static bool is_taken(const M2dVm *vm, unsigned pcpu, unsigned vcpu)
 
 /* A vCPU that has come to the end of its program runs on in the guest; where another waits for its
  * processor, it is scheduled out at some time. */
-static bool must_yield(const M2dExWorld *x, unsigned actor)
+bool m2d_ex_world_yields(const M2dExWorld *x, unsigned actor)
 {
 	const M2dVm *vm = x->w->vm;
 	const M2dKvmVcpu *v;
@@ -77,26 +57,73 @@ static bool must_yield(const M2dExWorld *x, unsigned actor)
 /* The memory of a process goes when the last of its threads is gone: all but @actor are done. */
 static bool all_over(const M2dExWorld *x, unsigned actor)
 {
-	for (unsigned a = 0; a < x->model.n_actors; a++)
+	for (unsigned a = 0; a < x->n_vm; a++)
 		if (a != actor && !done((void *)x, a))
 			return false;
 	return true;
+}
+
+static unsigned hw_acts(const M2dExWorld *x, unsigned cpu, M2dHwAct acts[M2D_HW_MAX_ACTS])
+{
+	/* What hardware does behind the last step interests nobody. */
+	if (x->st->hw_left[cpu] == 0 || all_over(x, M2D_EX_MAX_ACTORS))
+		return 0;
+	return m2d_hw_acts(x->w->vm, cpu, x->hw_pages, acts);
+}
+
+/* The host's scheduler does not ask what a vCPU's thread is doing, but it does not come between the
+ * last look for requests and the guest, nor while a spinning lock is held. */
+static bool may_schedule(const M2dVm *vm, unsigned actor)
+{
+	const M2dKvmVcpu *v = vm->vcpu[actor];
+
+	return (v->mode == M2D_OUTSIDE_GUEST_MODE || v->in_guest) &&
+	       vm->s->lock[M2D_LOCK_MMU].owner != actor + 1 &&
+	       vm->s->lock[M2D_LOCK_UNSYNC].owner != actor + 1;
+}
+
+/* Ways to go on with an operation that is under way. */
+typedef struct {
+	bool step;   /* its next micro-step */
+	bool beside; /* the actor's next step, preempt or resume, happens beside it */
+} Ways;
+
+static Ways ways_on(const M2dExWorld *x, unsigned actor)
+{
+	M2dVm *vm = x->w->vm;
+	unsigned index = 0;
+	const M2dScnStep *s = m2d_ex_world_step(x, actor, &index);
+	Ways w = {.step = m2d_kvm_wants_step(vm, actor)};
+	bool loaded;
+
+	if (s == NULL || !x->beside[index])
+		return w;
+	loaded = vm->vcpu[actor]->loaded;
+	w.step &= loaded;
+	w.beside = s->op.kind == M2D_OP_PREEMPT ? loaded && may_schedule(vm, actor) : !loaded;
+	return w;
 }
 
 static unsigned enabled(void *data, unsigned actor)
 {
 	M2dExWorld *x = data;
 	M2dVm *vm = x->w->vm;
+	M2dHwAct acts[M2D_HW_MAX_ACTS];
 	const M2dScnStep *s;
 	unsigned index, pcpu;
+	Ways w;
 
+	if (actor >= x->n_vm)
+		return hw_acts(x, actor - x->n_vm, acts);
+	if (!m2d_kvm_idle(vm, actor)) {
+		w = ways_on(x, actor);
+		return w.step + w.beside;
+	}
 	if (m2d_kvm_wants_step(vm, actor))
 		return 1;
-	if (!m2d_kvm_idle(vm, actor))
-		return 0;
-	s = next_step(x, actor, &index);
+	s = m2d_ex_world_step(x, actor, &index);
 	if (s == NULL)
-		return must_yield(x, actor);
+		return m2d_ex_world_yields(x, actor);
 	if (s->op.kind == M2D_OP_RELEASE)
 		return all_over(x, actor);
 	if (actor >= vm->n_vcpus)
@@ -137,6 +164,42 @@ static void end_step(M2dExWorld *x, unsigned actor)
 		m2d_ex_claims_ended(x->claims, index, o);
 }
 
+/* Alternative @alt is not the next micro-step. */
+static bool is_beside(const M2dExWorld *x, unsigned actor, unsigned alt)
+{
+	Ways w;
+
+	if (m2d_kvm_idle(x->w->vm, actor))
+		return false;
+	w = ways_on(x, actor);
+	return w.beside && (alt == 1 || !w.step);
+}
+
+static void begin_beside(M2dExWorld *x, unsigned actor)
+{
+	M2dVm *vm = x->w->vm;
+	unsigned index = 0;
+	const M2dScnStep *s = m2d_ex_world_step(x, actor, &index);
+	M2dOpOutcome kept = *m2d_kvm_outcome(vm, actor);
+
+	M2D_PUT(x->model.arena, x->st->next[actor], x->st->next[actor] + 1);
+	if (!m2d_kvm_start(vm, actor, &s->op, NULL))
+		M2D_PUT(x->model.arena, x->st->refused, 1);
+	/* It is that of the step under way. */
+	*m2d_kvm_outcome_of(vm, actor) = kept;
+	x->ended[index]++;
+}
+
+static void hw_step(M2dExWorld *x, unsigned cpu, unsigned alt)
+{
+	M2dHwAct acts[M2D_HW_MAX_ACTS];
+	unsigned n = hw_acts(x, cpu, acts);
+
+	g_assert(alt < n);
+	M2D_PUT(x->model.arena, x->st->hw_left[cpu], x->st->hw_left[cpu] - 1);
+	m2d_hw_do(x->w->vm, &acts[alt]);
+}
+
 static void step(void *data, unsigned actor, unsigned alt)
 {
 	M2dExWorld *x = data;
@@ -145,9 +208,18 @@ static void step(void *data, unsigned actor, unsigned alt)
 	const M2dScnStep *s;
 	static const M2dOp yield = {.kind = M2D_OP_PREEMPT};
 
+	if (actor >= x->n_vm) {
+		hw_step(x, actor - x->n_vm, alt);
+		return;
+	}
+	if (is_beside(x, actor, alt)) {
+		begin_beside(x, actor);
+		return;
+	}
+
 	/* An interrupt of an idle vCPU is taken at the latest by its next operation. */
 	if (m2d_kvm_idle(vm, actor)) {
-		s = next_step(x, actor, &index);
+		s = m2d_ex_world_step(x, actor, &index);
 		if (s == NULL && !m2d_kvm_wants_step(vm, actor)) {
 			m2d_kvm_start(vm, actor, &yield, NULL);
 		} else if (s != NULL) {
@@ -195,6 +267,28 @@ static unsigned end_violation(void *data)
 	return bad;
 }
 
+/*
+ * Steps preempt that are written while another step of their actor is held at an `until`, and the
+ * resume behind them, may come at any time; all others begin when the step before has ended.
+ */
+static void make_beside(M2dExWorld *x)
+{
+	bool held[M2D_EX_MAX_ACTORS] = {false};
+
+	x->beside = g_new0(bool, x->s->n_steps + 1);
+	for (unsigned i = 0; i < x->s->n_steps; i++) {
+		const M2dScnStep *s = &x->s->steps[i];
+		int actor = m2d_scn_world_actor(x->w, s->actor);
+
+		if (actor < 0)
+			continue;
+		x->beside[i] = !s->is_continue && held[actor] &&
+			       (s->op.kind == M2D_OP_PREEMPT || s->op.kind == M2D_OP_RESUME);
+		if (!x->beside[i])
+			held[actor] = s->until != NULL;
+	}
+}
+
 static void make_programs(M2dExWorld *x, uint64_t drop)
 {
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
@@ -207,6 +301,29 @@ static void make_programs(M2dExWorld *x, uint64_t drop)
 	}
 }
 
+static bool check_hardware(const M2dScnWorld *w, unsigned budget, GError **error)
+{
+	unsigned n = w->vm->rt->n_tasks + (budget != 0 ? w->vm->n_pcpus : 0);
+
+	if (n <= M2D_EX_MAX_ACTORS && budget <= UINT8_MAX)
+		return true;
+	g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+		    "%s: %u actors, expected at most %u, or less of hardware's own",
+		    w->scenario->path, n, M2D_EX_MAX_ACTORS);
+	return false;
+}
+
+/* Each processor is an actor of its own, behind those of the VM. */
+static void add_hardware(M2dExWorld *x, unsigned budget)
+{
+	if (budget == 0)
+		return;
+	for (unsigned cpu = 0; cpu < x->w->vm->n_pcpus; cpu++)
+		M2D_PUT(x->model.arena, x->st->hw_left[cpu], budget);
+	x->model.first_hw = x->n_vm;
+	x->model.n_actors = x->n_vm + x->w->vm->n_pcpus;
+}
+
 M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2dScnOptions *options,
 			     GError **error)
 {
@@ -215,13 +332,20 @@ M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2d
 
 	if (w == NULL)
 		return NULL;
+	if (!check_hardware(w, options->hw, error)) {
+		m2d_scn_world_free(w);
+		return NULL;
+	}
 	x = g_new0(M2dExWorld, 1);
 	x->s = scenario;
 	x->ended = g_new0(uint64_t, scenario->n_steps + 1);
 	x->w = w;
 	x->check = m2d_check_new(w->vm, &(M2dCheckOptions){.max_findings = 1});
-	x->st = m2d_arena_alloc(w->vm->arena, sizeof(ExWorldState), 64);
+	x->st = m2d_arena_alloc(w->vm->arena, sizeof(M2dExWorldState), 64);
 	make_programs(x, options->drop);
+	make_beside(x);
+	x->n_vm = w->vm->rt->n_tasks;
+	x->hw_pages = m2d_hw_pages(scenario);
 	if (options->claims)
 		x->claims = m2d_ex_claims_new(w);
 	x->model = (M2dExModel){.arena = w->vm->arena,
@@ -232,6 +356,9 @@ M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2d
 				.done = done,
 				.violation = violation,
 				.end_violation = end_violation};
+	add_hardware(x, options->hw);
+	if (options->reduce)
+		m2d_ex_world_reduce(x);
 	return x;
 }
 
@@ -241,6 +368,9 @@ void m2d_ex_world_free(M2dExWorld *x)
 		return;
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		g_array_unref(x->program[a]);
+	m2d_ex_world_reduce_free(x);
+	g_array_unref(x->hw_pages);
+	g_free(x->beside);
 	m2d_ex_claims_free(x->claims);
 	m2d_check_free(x->check);
 	m2d_scn_world_free(x->w);
@@ -275,22 +405,73 @@ const uint64_t *m2d_ex_world_point_count(const M2dExWorld *x)
 	return x->w->vm->rt->point_count;
 }
 
-GArray *m2d_ex_world_choices(const GArray *schedule)
+M2dVm *m2d_ex_world_vm(const M2dExWorld *x)
+{
+	return x->w->vm;
+}
+
+M2dCheck *m2d_ex_world_check(const M2dExWorld *x)
+{
+	return x->check;
+}
+
+const M2dOp *m2d_ex_world_next(const M2dExWorld *x, unsigned actor)
+{
+	unsigned index;
+	const M2dScnStep *s = m2d_ex_world_step(x, actor, &index);
+
+	return s != NULL ? &s->op : NULL;
+}
+
+const void *m2d_ex_world_progress(const M2dExWorld *x, uint64_t *bytes)
+{
+	*bytes = sizeof(*x->st);
+	return x->st;
+}
+
+/* What step @step of a schedule is, in the present state. */
+static M2dScnChoice choice_of(const M2dExWorld *x, M2dExStep step)
+{
+	M2dScnChoice c = {.actor = step.actor, .steps_first = true, .count = 1};
+	M2dHwAct acts[M2D_HW_MAX_ACTS];
+
+	if (step.actor >= x->n_vm) {
+		c.hw = true;
+		if (step.alt < hw_acts(x, step.actor - x->n_vm, acts))
+			c.act = acts[step.alt];
+	} else {
+		c.begins = is_beside(x, step.actor, step.alt);
+	}
+	return c;
+}
+
+GArray *m2d_ex_world_choices(M2dExWorld *x, const GArray *schedule)
 {
 	GArray *choices = g_array_new(FALSE, FALSE, sizeof(M2dScnChoice));
+	M2dArena *arena = x->model.arena;
+	bool attached = arena->journal != NULL;
+	M2dMark start;
 
+	if (!attached)
+		m2d_arena_attach_journal(arena);
+	start = m2d_arena_mark(arena);
 	for (guint i = 0; i < schedule->len; i++) {
-		uint8_t actor = g_array_index(schedule, M2dExStep, i).actor;
-		M2dScnChoice *last =
-			choices->len != 0 ? &g_array_index(choices, M2dScnChoice, choices->len - 1)
-					  : NULL;
-		M2dScnChoice c = {.actor = actor, .steps_first = true, .count = 1};
+		M2dExStep s = g_array_index(schedule, M2dExStep, i);
+		M2dScnChoice c = choice_of(x, s), *last;
 
-		if (last != NULL && last->actor == actor)
+		last = choices->len != 0 ? &g_array_index(choices, M2dScnChoice, choices->len - 1)
+					 : NULL;
+		if (last != NULL && last->actor == c.actor && !last->hw && !last->begins &&
+		    !c.begins)
 			last->count++;
 		else
 			g_array_append_val(choices, c);
+		step(x, s.actor, s.alt);
 	}
+	m2d_check_forget(x->check);
+	m2d_arena_rollback(arena, start);
+	if (!attached)
+		m2d_arena_detach_journal(arena);
 	return choices;
 }
 

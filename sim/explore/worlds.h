@@ -16,7 +16,8 @@ typedef struct _M2dExWorld M2dExWorld;
 #define M2D_EX_CLAIM (M2D_N_INVARIANTS + 1u)
 
 /**
- * m2d_ex_world_new: @variant of @scenario, with the checker watching.
+ * m2d_ex_world_new: @variant of @scenario, with the checker watching. With @options->hw each
+ * logical processor is an actor, too, behind those of the VM.
  * NULL with @error if the world cannot be built. Free with m2d_ex_world_free().
  */
 M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2dScnOptions *options,
@@ -42,5 +43,13 @@ const uint64_t *m2d_ex_world_point_count(const M2dExWorld *world);
 /* m2d_ex_world_ended: how often each step of the scenario came to its end so far. */
 const uint64_t *m2d_ex_world_ended(const M2dExWorld *world);
 
+/* m2d_ex_world_vm, m2d_ex_world_check: what the model moves, and who watches. */
+M2dVm *m2d_ex_world_vm(const M2dExWorld *world);
+M2dCheck *m2d_ex_world_check(const M2dExWorld *world);
+/* m2d_ex_world_next: what the idle @actor does next; NULL: nothing but take interrupts. */
+const M2dOp *m2d_ex_world_next(const M2dExWorld *world, unsigned actor);
+/* m2d_ex_world_progress: where in the arena the actors' progress is kept. */
+const void *m2d_ex_world_progress(const M2dExWorld *world, uint64_t *bytes);
+
 /* m2d_ex_world_choices: @schedule as choices that m2d_scn_run() takes; of M2dScnChoice. */
-GArray *m2d_ex_world_choices(const GArray *schedule);
+GArray *m2d_ex_world_choices(M2dExWorld *world, const GArray *schedule);

@@ -47,6 +47,17 @@ void m2d_hostmm_free(M2dHostMm *mm)
 	g_free(mm);
 }
 
+void m2d_hostmm_arrays(const M2dVm *vm, const void **ptes, uint64_t *pte_bytes, const void **frames,
+		       uint64_t *frame_bytes)
+{
+	const M2dHostMm *mm = vm->mm;
+
+	*ptes = mm->pte;
+	*pte_bytes = MAX(mm->n_pages, 1) * sizeof(uint64_t);
+	*frames = mm->frame;
+	*frame_bytes = MAX(mm->n_pfns, 1);
+}
+
 /* --- frames ----------------------------------------------------------------------------------- */
 
 /* The byte of @pfn; NULL: recorded memory. */

@@ -60,6 +60,11 @@ void m2d_hostmm_protect(M2dVm *vm, uint64_t page, bool writable);
  * none was there. Free it with m2d_frame_free() once nobody may use it. */
 uint64_t m2d_hostmm_detach(M2dVm *vm, uint64_t page);
 
+/* m2d_hostmm_arrays: where its state lies in the arena: the process's page table, and what is known
+ * of each frame. */
+void m2d_hostmm_arrays(const M2dVm *vm, const void **ptes, uint64_t *pte_bytes, const void **frames,
+		       uint64_t *frame_bytes);
+
 /* m2d_frame_alloc: a zeroed frame for @owner; false: host memory is full. */
 bool m2d_frame_alloc(M2dVm *vm, M2dFrameOwner owner, uint64_t *pfn);
 /* m2d_frame_free: give @pfn back; the next m2d_frame_alloc() returns it first. */

@@ -195,6 +195,8 @@ Toy *toy_new(const ToyProgram *program)
 				.future = future,
 				.done = done,
 				.violation = program->bad_var < TOY_VARS ? violation : NULL};
+	if (program->bad_var < TOY_VARS)
+		t->model.visible = UINT64_C(1) << program->bad_var;
 	return t;
 }
 

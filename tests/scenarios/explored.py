@@ -17,8 +17,6 @@ SANITIZE = os.environ.get("MMU2D_SANITIZE", "none") != "none"
 # States of a variant for all orders, and where these are more, for those with two preemptions.
 ALL = "3000" if SANITIZE else "60000"
 FEW = "3000" if SANITIZE else "30000"
-# Found as written; what stops the vCPU in the middle of an operation is no order of steps.
-NOT_BY_ORDER = {("regressions/2022-preempted-in-emulation.scn", "before")}
 
 
 def explore(path, *args):
@@ -71,7 +69,7 @@ class Explored(unittest.TestCase):
             self.skipTest("the bounds are small under a sanitizer")
         for _, rows in self.done.values():
             for name, row, covered in rows:
-                if row["expected"] and covered == "all" and name not in NOT_BY_ORDER:
+                if row["expected"] and covered == "all":
                     self.assertTrue(row["violations"], name)
 
     def test_tables_are_short(self):

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "observe.h"
+
+#include <string.h>
+
+#include "sim/engine/routine.h"
+
+static struct {
+	const M2dArena *arena;
+	ObserveFn fn;
+	void *data;
+	void (*pushed)(unsigned, void *);
+	void (*popped)(unsigned, void *);
+	unsigned off; /* inside the arena's own functions */
+	bool moved;
+} now;
+
+void observe(const M2dArena *arena, ObserveFn fn, void *data)
+{
+	now.arena = arena;
+	now.fn = fn;
+	now.data = data;
+}
+
+void observe_frames(void (*pushed)(unsigned, void *), void (*popped)(unsigned, void *))
+{
+	now.pushed = pushed;
+	now.popped = popped;
+}
+
+bool observe_moved(void)
+{
+	bool moved = now.moved;
+
+	now.moved = false;
+	return moved;
+}
+
+static void access_at(const void *p, uint64_t len, bool write)
+{
+	uint64_t off;
+
+	if (now.arena == NULL || now.off != 0 || len == 0)
+		return;
+	off = (uint64_t)((const uint8_t *)p - now.arena->base);
+	if ((const uint8_t *)p < now.arena->base || off >= now.arena->reserved)
+		return;
+	now.fn(off, len, write, now.data);
+}
+
+/* --- the compiler's hooks --------------------------------------------------------------------- */
+
+#define HOOK(name, len, write)                                                                     \
+	void name(void *p);                                                                        \
+	void name(void *p)                                                                         \
+	{                                                                                          \
+		access_at(p, len, write);                                                          \
+	}
+
+HOOK(__tsan_read1, 1, false)
+HOOK(__tsan_read2, 2, false)
+HOOK(__tsan_read4, 4, false)
+HOOK(__tsan_read8, 8, false)
+HOOK(__tsan_read16, 16, false)
+HOOK(__tsan_write1, 1, true)
+HOOK(__tsan_write2, 2, true)
+HOOK(__tsan_write4, 4, true)
+HOOK(__tsan_write8, 8, true)
+HOOK(__tsan_write16, 16, true)
+HOOK(__tsan_unaligned_read2, 2, false)
+HOOK(__tsan_unaligned_read4, 4, false)
+HOOK(__tsan_unaligned_read8, 8, false)
+HOOK(__tsan_unaligned_read16, 16, false)
+HOOK(__tsan_unaligned_write2, 2, true)
+HOOK(__tsan_unaligned_write4, 4, true)
+HOOK(__tsan_unaligned_write8, 8, true)
+HOOK(__tsan_unaligned_write16, 16, true)
+
+void __tsan_read_range(void *p, unsigned long len);
+void __tsan_write_range(void *p, unsigned long len);
+void __tsan_func_entry(void *pc);
+void __tsan_func_exit(void);
+void __tsan_init(void);
+
+void __tsan_read_range(void *p, unsigned long len)
+{
+	access_at(p, len, false);
+}
+
+void __tsan_write_range(void *p, unsigned long len)
+{
+	access_at(p, len, true);
+}
+
+void __tsan_func_entry(void *pc)
+{
+}
+
+void __tsan_func_exit(void)
+{
+}
+
+void __tsan_init(void)
+{
+}
+
+/* --- functions that the compiler does not instrument ------------------------------------------ */
+
+void *__wrap_memcpy(void *to, const void *from, size_t n);
+void *__wrap_memmove(void *to, const void *from, size_t n);
+void *__wrap_memset(void *to, int c, size_t n);
+int __wrap_memcmp(const void *a, const void *b, size_t n);
+void *__real_memcpy(void *to, const void *from, size_t n);
+void *__real_memmove(void *to, const void *from, size_t n);
+void *__real_memset(void *to, int c, size_t n);
+int __real_memcmp(const void *a, const void *b, size_t n);
+
+void *__wrap_memcpy(void *to, const void *from, size_t n)
+{
+	access_at(from, n, false);
+	access_at(to, n, true);
+	return __real_memcpy(to, from, n);
+}
+
+void *__wrap_memmove(void *to, const void *from, size_t n)
+{
+	access_at(from, n, false);
+	access_at(to, n, true);
+	return __real_memmove(to, from, n);
+}
+
+void *__wrap_memset(void *to, int c, size_t n)
+{
+	access_at(to, n, true);
+	return __real_memset(to, c, n);
+}
+
+int __wrap_memcmp(const void *a, const void *b, size_t n)
+{
+	access_at(a, n, false);
+	access_at(b, n, false);
+	return __real_memcmp(a, b, n);
+}
+
+/* --- the arena: writes, whatever they were before --------------------------------------------- */
+
+void __real_m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
+void __real_m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v);
+void __real_m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len);
+void *__real_m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align);
+void __real_m2d_arena_rollback(M2dArena *arena, M2dMark mark);
+void __wrap_m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
+void __wrap_m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v);
+void __wrap_m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len);
+void *__wrap_m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align);
+void __wrap_m2d_arena_rollback(M2dArena *arena, M2dMark mark);
+
+void __wrap_m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value)
+{
+	access_at(word, 8, true);
+	now.off++;
+	__real_m2d_arena_log_word(arena, word, value);
+	now.off--;
+}
+
+void __wrap_m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v)
+{
+	access_at(p, size, true);
+	now.off++;
+	__real_m2d_arena_log_part(arena, p, size, v);
+	now.off--;
+}
+
+void __wrap_m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len)
+{
+	access_at(src, len, false);
+	access_at(dst, len, true);
+	now.off++;
+	__real_m2d_arena_log_bytes(arena, dst, src, len);
+	now.off--;
+}
+
+/* Where the next object lies depends on what was laid out before: a write beyond the end. */
+void *__wrap_m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align)
+{
+	if (arena == now.arena && now.off == 0)
+		now.fn(arena->reserved - 8, 8, true, now.data);
+	now.moved = true;
+	return __real_m2d_arena_alloc(arena, bytes, align);
+}
+
+void __wrap_m2d_arena_rollback(M2dArena *arena, M2dMark mark)
+{
+	now.moved = true;
+	now.off++;
+	__real_m2d_arena_rollback(arena, mark);
+	now.off--;
+}
+
+/* --- routines --------------------------------------------------------------------------------- */
+
+void *__real_m2d_rt_push(M2dRuntime *rt, unsigned routine, const void *frame, uint32_t size);
+void __real_m2d_rt_pop(M2dRuntime *rt, const M2dFrame *frame, int64_t result);
+void *__wrap_m2d_rt_push(M2dRuntime *rt, unsigned routine, const void *frame, uint32_t size);
+void __wrap_m2d_rt_pop(M2dRuntime *rt, const M2dFrame *frame, int64_t result);
+
+void *__wrap_m2d_rt_push(M2dRuntime *rt, unsigned routine, const void *frame, uint32_t size)
+{
+	void *f;
+
+	now.off++;
+	f = __real_m2d_rt_push(rt, routine, frame, size);
+	now.off--;
+	if (now.arena != NULL && now.pushed != NULL)
+		now.pushed(routine, now.data);
+	return f;
+}
+
+void __wrap_m2d_rt_pop(M2dRuntime *rt, const M2dFrame *frame, int64_t result)
+{
+	unsigned routine = frame->routine;
+
+	now.off++;
+	__real_m2d_rt_pop(rt, frame, result);
+	now.off--;
+	if (now.arena != NULL && now.popped != NULL)
+		now.popped(routine, now.data);
+}
