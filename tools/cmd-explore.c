@@ -34,7 +34,7 @@ static const GOptionEntry entries[] = {
 	{"preemptions", 'p', 0, G_OPTION_ARG_INT, &o.preemptions,
 	 "Only schedules with at most N preemptions; -1: any", "N"},
 	{"hw", 0, 0, G_OPTION_ARG_INT, &o.hw,
-	 "Let each processor do N things of itself: walk, forget (0)", "N"},
+	 "Let each processor do N things of itself: walk, forget; -1: as [orders] says", "N"},
 	{"reduce", 0, 0, G_OPTION_ARG_NONE, &o.reduce,
 	 "exhaust, dpor: leave out orders that footprints tell to be equal", NULL},
 	{"states", 0, 0, G_OPTION_ARG_INT64, &o.max_states, "Stop after N states (50 million)",
@@ -201,15 +201,16 @@ static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, in
 			    GError **error)
 {
 	M2dScnOptions options = {.kvm = o.kvm,
-				 .hw = (unsigned)o.hw,
 				 .reduce = o.reduce,
 				 .without = (const char *const *)o.without,
 				 .claims = o.claims || m2d_ex_explore_order(s) != NULL};
+	const M2dScnOrder *order = m2d_ex_explore_order(s);
 	void *progress = m2d_progress_new("explore", "states", 0, o.quiet);
 	M2dExVariantOptions how;
 	g_autoptr(M2dExVariant) v = NULL;
 	bool ok;
 
+	options.hw = o.hw >= 0 ? (unsigned)o.hw : order != NULL ? order->hw : 0;
 	make_options(&how, s, progress);
 	v = m2d_ex_variant(s, variant, &options, &how, error);
 	if (v == NULL) {
@@ -284,6 +285,7 @@ static int run(int argc, char **argv)
 	int status;
 
 	o.preemptions = NOT_GIVEN;
+	o.hw = -1;
 	o.width = 150;
 	o.max_states = 50000000;
 	o.max_bytes = 1024;
@@ -304,7 +306,7 @@ static int run(int argc, char **argv)
 		return m2d_cmd_usage(&m2d_cmd_explore,
 				     "--engine=%s: expected exhaust, shortest, dpor or random",
 				     o.engine);
-	if (o.max_states < 0 || o.max_bytes < 1 || o.max_seconds < 0 || o.runs < 1 || o.hw < 0 ||
+	if (o.max_states < 0 || o.max_bytes < 1 || o.max_seconds < 0 || o.runs < 1 || o.hw < -1 ||
 	    o.hw > 255 || o.preemptions < NOT_GIVEN)
 		return m2d_cmd_usage(&m2d_cmd_explore, "bounds are positive numbers");
 	if (o.width < (gint)M2D_LADDER_MIN_WIDTH || o.width > 1000)

@@ -252,7 +252,8 @@ static void take(Search *s, Frame *f)
 	uint32_t sleep = s->sleep ? still_asleep(s, f->sleep, actor) : SLEEP_NONE;
 	guint index = s->frames->len - 1;
 
-	if (last < M2D_EX_MAX_ACTORS && last != actor && m->enabled(m->data, last) != 0)
+	if (last < M2D_EX_MAX_ACTORS && last != m2d_ex_ran(m, last, actor) &&
+	    m->enabled(m->data, last) != 0)
 		preemptions++;
 	if (s->bounded && (int)preemptions > run->o->preemptions)
 		return;
@@ -266,7 +267,7 @@ static void take(Search *s, Frame *f)
 		run->r->end = M2D_EX_BOUND_STEPS;
 		run->stop = true;
 	}
-	if (!run->stop && on_stack(s, state_key(s, actor))) {
+	if (!run->stop && on_stack(s, state_key(s, m2d_ex_ran(m, last, actor)))) {
 		/* In the state of @f again to look at who is enabled there. */
 		f = &g_array_index(s->frames, Frame, index);
 		m2d_arena_rollback(m->arena, f->mark);
@@ -274,7 +275,8 @@ static void take(Search *s, Frame *f)
 		g_array_set_size(s->path, s->path->len - 1);
 		return;
 	}
-	if (run->stop || bad != 0 || !m2d_ex_tick(run) || !enter(s, actor, preemptions, sleep)) {
+	if (run->stop || bad != 0 || !m2d_ex_tick(run) ||
+	    !enter(s, m2d_ex_ran(m, last, actor), preemptions, sleep)) {
 		m2d_arena_rollback(m->arena, g_array_index(s->frames, Frame, index).mark);
 		g_array_set_size(s->path, s->path->len - 1);
 	}

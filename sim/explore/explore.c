@@ -171,10 +171,12 @@ unsigned m2d_ex_preemptions(const M2dExModel *m, const GArray *schedule)
 	for (guint i = 0; i < schedule->len; i++) {
 		M2dExStep s = g_array_index(schedule, M2dExStep, i);
 
-		if (last < M2D_EX_MAX_ACTORS && last != s.actor && m->enabled(m->data, last) != 0)
+		unsigned ran = m2d_ex_ran(m, last, s.actor);
+
+		if (last < M2D_EX_MAX_ACTORS && last != ran && m->enabled(m->data, last) != 0)
 			n++;
 		m->step(m->data, s.actor, s.alt);
-		last = s.actor;
+		last = ran;
 	}
 	/* What the end violates is not news for whoever steps on from the start. */
 	if (m->violation != NULL)

@@ -144,6 +144,12 @@ const char *m2d_ex_end_text(M2dExEnd end);
  */
 unsigned m2d_ex_replay(const M2dExModel *model, const GArray *schedule, GArray *taken);
 
+/* m2d_ex_ran: who ran last when @actor has run behind @last: acts of hardware stop nobody. */
+static inline unsigned m2d_ex_ran(const M2dExModel *model, unsigned last, unsigned actor)
+{
+	return model->first_hw != 0 && actor >= model->first_hw ? last : actor;
+}
+
 /* m2d_ex_preemptions: context switches of @schedule away from an actor that could have gone on. */
 unsigned m2d_ex_preemptions(const M2dExModel *model, const GArray *schedule);
 

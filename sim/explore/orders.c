@@ -124,6 +124,7 @@ static bool try_orders(Verdict *v, const M2dScnRun *run, const M2dScnOptions *op
 		M2dExVariantOptions x = *how;
 
 		o.claims = true;
+		o.hw = all->hw;
 		x.search.preemptions = all->bounded ? (int)all->preempt : -1;
 		x.stated = true;
 		orders->search = m2d_ex_variant(v->s, run->variant, &o, &x, error);

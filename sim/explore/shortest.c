@@ -202,7 +202,8 @@ static void take(Search *s, const Frame *f)
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
 	M2dExStep step = {f->actor, f->alt};
-	unsigned preemptions = f->preemptions + (f->could_go_on && f->actor != f->last), bad;
+	unsigned ran = m2d_ex_ran(m, f->last, f->actor);
+	unsigned preemptions = f->preemptions + (f->could_go_on && ran != f->last), bad;
 	M2dMark mark = f->mark;
 
 	if (preemptions > s->bound) {
@@ -217,7 +218,7 @@ static void take(Search *s, const Frame *f)
 		found(s, bad, preemptions);
 	if (s->path->len >= run->o->max_steps)
 		stop(s, M2D_EX_BOUND_STEPS);
-	if (run->stop || bad != 0 || !m2d_ex_tick(run) || !enter(s, step.actor, preemptions)) {
+	if (run->stop || bad != 0 || !m2d_ex_tick(run) || !enter(s, ran, preemptions)) {
 		m2d_arena_rollback(m->arena, mark);
 		g_array_set_size(s->path, s->path->len - 1);
 	}

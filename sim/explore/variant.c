@@ -79,6 +79,7 @@ static void judge(M2dExVariant *v, const M2dExVariantOptions *how, const char *c
 /* Which steps of the schedule are taken by another actor than the one before. */
 static void find_switches(M2dExVariant *v, const M2dExModel *m)
 {
+	unsigned last = M2D_EX_MAX_ACTORS;
 	M2dMark start;
 
 	v->switches = g_array_new(FALSE, TRUE, 1);
@@ -86,13 +87,15 @@ static void find_switches(M2dExVariant *v, const M2dExModel *m)
 	start = m2d_arena_mark(m->arena);
 	for (guint i = 0; i < v->schedule->len; i++) {
 		M2dExStep s = g_array_index(v->schedule, M2dExStep, i);
-		uint8_t last =
-			i != 0 ? g_array_index(v->schedule, M2dExStep, i - 1).actor : s.actor;
-		uint8_t kind = last == s.actor ? 0 : m->enabled(m->data, last) != 0 ? 2 : 1;
+		unsigned ran = m2d_ex_ran(m, last, s.actor);
+		uint8_t kind = last == M2D_EX_MAX_ACTORS || last == ran ? 0
+			       : m->enabled(m->data, last) != 0         ? 2
+									: 1;
 
 		g_array_append_val(v->switches, kind);
 		v->preemptions += kind == 2;
 		m->step(m->data, s.actor, s.alt);
+		last = ran;
 	}
 	if (m->violation != NULL)
 		m->violation(m->data);

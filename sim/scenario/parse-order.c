@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Lines of [orders]: as-written, explore [preempt<=N], perm LABEL... */
+/* Lines of [orders]: as-written, explore [preempt<=N] [hw<=N], perm LABEL... */
 #include "sim/scenario/parse-private.h"
 
 #include <string.h>
@@ -8,21 +8,31 @@
 
 static const char *const order_words[] = {"as-written", "explore", "perm"};
 
-static bool parse_bound(M2dScnParser *ps, M2dScnOrder *order)
+/* "preempt<=2": the number behind @prefix. */
+static bool bound_of(const char *text, const char *prefix, uint64_t max, uint64_t *n)
 {
-	static const char prefix[] = "preempt<=";
+	return g_str_has_prefix(text, prefix) && m2d_scn_number(text + strlen(prefix), n) &&
+	       *n <= max;
+}
+
+static bool parse_bounds(M2dScnParser *ps, M2dScnOrder *order)
+{
 	M2dScnWord word;
 	uint64_t n;
 
-	if (!m2d_scn_word(ps, &word))
-		return true;
-	if (!g_str_has_prefix(word.text, prefix) ||
-	    !m2d_scn_number(word.text + strlen(prefix), &n) || n > 1000)
-		return m2d_scn_fail(ps, word.at, "unknown bound %s, expected preempt<=N",
-				    m2d_scn_quote(ps, word.text));
-	m2d_scn_code(ps, word.text);
-	order->bounded = true;
-	order->preempt = (unsigned)n;
+	while (m2d_scn_word(ps, &word)) {
+		if (!order->bounded && bound_of(word.text, "preempt<=", 1000, &n)) {
+			order->bounded = true;
+			order->preempt = (unsigned)n;
+		} else if (order->hw == 0 && bound_of(word.text, "hw<=", 255, &n) && n != 0) {
+			order->hw = (unsigned)n;
+		} else {
+			return m2d_scn_fail(ps, word.at,
+					    "unknown bound %s, expected preempt<=N or hw<=N",
+					    m2d_scn_quote(ps, word.text));
+		}
+		m2d_scn_code(ps, word.text);
+	}
 	return true;
 }
 
@@ -131,7 +141,7 @@ bool m2d_scn_parse_order(M2dScnParser *ps)
 		if (other->kind == order.kind && order.kind != M2D_SCN_PERM)
 			return m2d_scn_fail(ps, word.at, "second %s, expected one", word.text);
 	}
-	if ((order.kind == M2D_SCN_EXPLORE && !parse_bound(ps, &order)) ||
+	if ((order.kind == M2D_SCN_EXPLORE && !parse_bounds(ps, &order)) ||
 	    (order.kind == M2D_SCN_PERM && !parse_perm(ps, &order)) ||
 	    !m2d_scn_end(ps, "the end of the line"))
 		return false;

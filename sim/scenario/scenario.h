@@ -201,6 +201,7 @@ typedef struct {
 	M2dScnOrderKind kind;
 	bool bounded;          /* explore: "preempt<=N" was given */
 	unsigned preempt;      /* N */
+	unsigned hw;           /* explore: "hw<=N": what each processor may do of itself */
 	const unsigned *steps; /* perm: all steps in their new order */
 	unsigned n_steps;
 } M2dScnOrder;

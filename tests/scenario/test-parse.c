@@ -166,7 +166,8 @@ START_TEST(test_claims)
 	g_autoptr(M2dScenario) s = full();
 	const M2dScnClaim *c = s->claims;
 
-	ck_assert(s->n_orders == 2 && s->orders[1].bounded && s->orders[1].preempt == 2);
+	ck_assert(s->n_orders == 2 && s->orders[1].bounded && s->orders[1].preempt == 2 &&
+		  s->orders[1].hw == 1);
 	ck_assert_uint_eq(s->n_claims, 6);
 	ck_assert_int_eq(c->variant, 1);
 	ck_assert_str_eq(c->text, "count(kvm_exit) < 9");
