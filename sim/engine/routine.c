@@ -158,24 +158,13 @@ void m2d_rt_start(M2dRuntime *rt, unsigned actor, unsigned routine, const void *
 /* Fields of the task that routines write plainly within a step. */
 #define TASK_HEAD offsetof(M2dTask, stack)
 
-/* Log the words of the task that the step changed: put the old value back, then write the new. */
-static void log_changes(M2dRuntime *rt, M2dTask *t, const M2dTask *head, uint32_t old_sp)
+/* Log what has changed of @n words: put the old value back, then write the new. @old: NULL: all 0
+ */
+static void log_words(M2dRuntime *rt, uint64_t *now, const uint64_t *old, uint32_t n)
 {
-	uint32_t n = MAX(old_sp, t->sp);
-	uint64_t *now = (uint64_t *)(void *)t, was, is;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t was = old != NULL ? old[i] : 0, is = now[i];
 
-	for (uint32_t i = 0; i < (TASK_HEAD + n) / 8; i++) {
-		if (i < TASK_HEAD / 8) {
-			memcpy(&was, (const uint8_t *)head + 8 * (size_t)i, 8);
-		} else {
-			uint32_t at = 8 * i - (uint32_t)TASK_HEAD;
-
-			if (at < old_sp)
-				memcpy(&was, rt->before + at, 8);
-			else
-				was = 0;
-		}
-		is = now[i];
 		if (is == was)
 			continue;
 		now[i] = was;
@@ -183,25 +172,41 @@ static void log_changes(M2dRuntime *rt, M2dTask *t, const M2dTask *head, uint32_
 	}
 }
 
+/* The same for the task: its head, and the stack from @low on, the lowest frame that was run. */
+static void log_changes(M2dRuntime *rt, M2dTask *t, const uint64_t *head, uint32_t old_sp,
+			uint32_t low)
+{
+	uint64_t *stack = (uint64_t *)(void *)t->stack;
+
+	log_words(rt, (uint64_t *)(void *)t, head, TASK_HEAD / 8);
+	if (low < old_sp)
+		log_words(rt, stack + low / 8, rt->before + low / 8, (old_sp - low) / 8);
+	if (t->sp > old_sp)
+		log_words(rt, stack + old_sp / 8, NULL, (t->sp - old_sp) / 8);
+}
+
 bool m2d_rt_step(M2dRuntime *rt, unsigned actor)
 {
 	M2dTask *t = rt->task[actor];
 	bool journal = rt->arena->journal != NULL;
 	unsigned current = rt->current;
-	uint32_t old_sp = t->sp;
-	M2dTask head;
+	uint32_t old_sp = t->sp, low = t->sp;
+	uint64_t head[TASK_HEAD / 8];
 
 	g_assert(t->sp != 0);
 	set_context(rt, actor);
 	rt->stepping = true;
 	rt->events->step = ++rt->steps[actor];
-	if (journal) {
-		memcpy(&head, t, TASK_HEAD);
-		memcpy(rt->before, t->stack, old_sp);
-	}
+	if (journal)
+		memcpy(head, t, TASK_HEAD);
 	while (t->sp != 0) {
 		M2dFrame *f = top_frame(t);
+		uint32_t at = (uint32_t)((uint8_t *)f - t->stack);
 
+		if (journal && at < low) {
+			memcpy((uint8_t *)rt->before + at, t->stack + at, low - at);
+			low = at;
+		}
 		if (rt->table[f->routine](rt, f) == M2D_STOP)
 			break;
 	}
@@ -209,7 +214,7 @@ bool m2d_rt_step(M2dRuntime *rt, unsigned actor)
 		t->point = M2D_PT_NONE;
 	}
 	if (journal)
-		log_changes(rt, t, &head, old_sp);
+		log_changes(rt, t, head, old_sp, low);
 	rt->current = current;
 	rt->events->actor = rt->events->vcpu = M2D_NO_ACTOR;
 	return t->sp == 0;

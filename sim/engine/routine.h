@@ -113,7 +113,8 @@ struct _M2dRuntime {
 	void *owner;
 	uint32_t steps[M2D_MAX_ACTORS];     /* taken so far; statistics */
 	uint64_t point_count[M2D_N_POINTS]; /* visits, for coverage; statistics */
-	uint8_t before[M2D_TASK_STACK];     /* the running actor's stack at the start of the step */
+	/* The running actor's stack at the start of the step, as far down as it was run. */
+	uint64_t before[M2D_TASK_STACK / 8];
 };
 
 /* m2d_rt_init: a runtime without actors on @arena. @table: routines by number, starting at 1. */

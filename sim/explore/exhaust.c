@@ -37,8 +37,8 @@ typedef struct {
 typedef struct {
 	M2dExRun *run;
 	M2dExTable table;
-	GArray *frames;    /* of Frame */
-	GArray *path;      /* of M2dExStep */
+	Frame *frame; /* the search stack: each frame's choice is a step of the schedule */
+	uint64_t n, room;
 	GHashTable *stack; /* keys of the states on the stack, with reductions by persistent sets */
 	bool bounded, sleep, persistent;
 } Search;
@@ -48,12 +48,6 @@ static uint64_t state_key(const Search *s, unsigned last)
 	uint64_t h = s->run->m->arena->hash;
 
 	return s->bounded ? h ^ m2d_mix64(last + 1) : h;
-}
-
-/* A second hash for wide fingerprints: of the same state by another mixer. */
-static uint64_t wide_key(const Search *s)
-{
-	return s->table.key2 != NULL ? m2d_mix64(s->run->m->arena->hash * 0x9e3779b97f4a7c15u) : 0;
 }
 
 /* Actors in @sleep whose next step commutes with @actor's next step. */
@@ -142,30 +136,45 @@ static bool on_stack(const Search *s, uint64_t key)
 	return s->stack != NULL && g_hash_table_contains(s->stack, &key);
 }
 
+/* A violation (0: the end of a schedule, to be looked at) after the first @n frames' steps. */
+static void report(const Search *s, unsigned violation, uint64_t n)
+{
+	M2dExStep *path = g_new(M2dExStep, n + 1);
+
+	for (uint64_t i = 0; i < n; i++)
+		path[i] = (M2dExStep){s->frame[i].actor, s->frame[i].alt};
+	if (violation != 0)
+		m2d_ex_found(s->run, violation, path, n);
+	else
+		m2d_ex_terminal(s->run, path, n);
+	g_free(path);
+}
+
 /* Enter the present state. False: nothing (new) is to be explored from it. */
 static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
-	uint64_t key = state_key(s, last), key2 = wide_key(s), slot;
+	uint64_t key = state_key(s, last), key2 = m->arena->hash2, slot;
 	uint32_t enabled, pending, set;
+	bool there;
 	Frame f = {.key = key, .last = (uint8_t)last, .preemptions = (uint8_t)preemptions};
 
-	slot = m2d_ex_table_find(&s->table, key, key2);
-	if (s->table.key[slot] != 0) {
-		uint32_t stored = s->table.value[slot];
+	slot = m2d_ex_table_find(&s->table, key, key2, &there);
+	if (there) {
+		uint32_t stored = m2d_ex_table_value(&s->table, slot);
 
 		if (s->bounded) {
 			if (preemptions >= stored)
 				return false;
-			s->table.value[slot] = (uint16_t)preemptions;
+			m2d_ex_table_set(&s->table, slot, (uint16_t)preemptions);
 			pending = m2d_ex_enabled(m);
 		} else {
 			/* What slept at the visits before and does not now. */
 			pending = stored & ~sleep;
 			if (pending == 0)
 				return false;
-			s->table.value[slot] = (uint16_t)(stored & sleep);
+			m2d_ex_table_set(&s->table, slot, (uint16_t)(stored & sleep));
 			/* What was explored then: the set is a function of the state. What it left
 			 * out was not explored and must not sleep. */
 			enabled = m2d_ex_enabled(m);
@@ -182,7 +191,7 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 		}
 		enabled = m2d_ex_enabled(m);
 		if (enabled == 0)
-			m2d_ex_terminal(run, (M2dExStep *)(void *)s->path->data, s->path->len);
+			report(s, 0, s->n);
 		pending = persistent_set(s, enabled);
 		f.reduced = pending != enabled;
 		pending &= ~sleep;
@@ -200,14 +209,18 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 	f.sleep = sleep;
 	f.actor = M2D_EX_MAX_ACTORS;
 	f.mark = m2d_arena_mark(m->arena);
-	g_array_append_val(s->frames, f);
+	if (s->n == s->room) {
+		s->room = s->room != 0 ? 2 * s->room : 256;
+		s->frame = g_renew(Frame, s->frame, s->room);
+	}
+	s->frame[s->n++] = f;
 	if (s->stack != NULL) {
 		uint64_t *k = g_new(uint64_t, 1);
 
 		*k = key;
 		g_hash_table_add(s->stack, k);
 	}
-	run->r->depth = MAX(run->r->depth, s->path->len);
+	run->r->depth = MAX(run->r->depth, s->n - 1);
 	return true;
 }
 
@@ -247,39 +260,36 @@ static void take(Search *s, Frame *f)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
-	M2dExStep step = {f->actor, f->alt};
 	unsigned last = f->last, actor = f->actor, preemptions = f->preemptions, bad;
+	unsigned ran = m2d_ex_ran(m, last, actor);
 	uint32_t sleep = s->sleep ? still_asleep(s, f->sleep, actor) : SLEEP_NONE;
-	guint index = s->frames->len - 1;
+	uint64_t depth = s->n;
+	M2dMark mark = f->mark;
 
-	if (last < M2D_EX_MAX_ACTORS && last != m2d_ex_ran(m, last, actor) &&
-	    m->enabled(m->data, last) != 0)
-		preemptions++;
-	if (s->bounded && (int)preemptions > run->o->preemptions)
-		return;
-	m->step(m->data, actor, step.alt);
+	if (s->bounded) {
+		preemptions +=
+			last < M2D_EX_MAX_ACTORS && last != ran && m->enabled(m->data, last) != 0;
+		if ((int)preemptions > run->o->preemptions)
+			return;
+	}
+	m->step(m->data, actor, f->alt);
+	m2d_ex_table_prefetch(&s->table, state_key(s, ran));
 	run->r->transitions++;
-	g_array_append_val(s->path, step);
 	bad = m->violation != NULL ? m->violation(m->data) : 0;
 	if (bad != 0)
-		m2d_ex_found(run, bad, (M2dExStep *)(void *)s->path->data, s->path->len);
-	if (s->path->len >= run->o->max_steps) {
+		report(s, bad, depth);
+	if (depth >= run->o->max_steps) {
 		run->r->end = M2D_EX_BOUND_STEPS;
 		run->stop = true;
 	}
-	if (!run->stop && on_stack(s, state_key(s, m2d_ex_ran(m, last, actor)))) {
+	if (!run->stop && on_stack(s, state_key(s, ran))) {
 		/* In the state of @f again to look at who is enabled there. */
-		f = &g_array_index(s->frames, Frame, index);
-		m2d_arena_rollback(m->arena, f->mark);
+		m2d_arena_rollback(m->arena, mark);
 		widen(s, f);
-		g_array_set_size(s->path, s->path->len - 1);
 		return;
 	}
-	if (run->stop || bad != 0 || !m2d_ex_tick(run) ||
-	    !enter(s, m2d_ex_ran(m, last, actor), preemptions, sleep)) {
-		m2d_arena_rollback(m->arena, g_array_index(s->frames, Frame, index).mark);
-		g_array_set_size(s->path, s->path->len - 1);
-	}
+	if (run->stop || bad != 0 || !m2d_ex_tick(run) || !enter(s, ran, preemptions, sleep))
+		m2d_arena_rollback(m->arena, mark);
 }
 
 void m2d_ex_exhaust(M2dExRun *run)
@@ -290,13 +300,12 @@ void m2d_ex_exhaust(M2dExRun *run)
 	s.sleep = !run->o->no_sleep && !s.bounded && run->m->footprint != NULL;
 	s.persistent = !run->o->no_persistent && !s.bounded && run->m->future != NULL;
 	m2d_ex_table_init(&s.table, run->o->wide, run->o->max_bytes);
-	s.frames = g_array_new(FALSE, FALSE, sizeof(Frame));
-	s.path = g_array_new(FALSE, FALSE, sizeof(M2dExStep));
+	m2d_arena_hash_twice(run->m->arena, run->o->wide);
 	if (s.persistent)
 		s.stack = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	enter(&s, M2D_EX_MAX_ACTORS, 0, SLEEP_NONE);
-	while (s.frames->len != 0) {
-		Frame *f = &g_array_index(s.frames, Frame, s.frames->len - 1);
+	while (s.n != 0) {
+		Frame *f = &s.frame[s.n - 1];
 
 		if (!run->stop && next_choice(&s, f)) {
 			take(&s, f);
@@ -304,19 +313,15 @@ void m2d_ex_exhaust(M2dExRun *run)
 		}
 		if (s.stack != NULL)
 			g_hash_table_remove(s.stack, &f->key);
-		g_array_set_size(s.frames, s.frames->len - 1);
-		if (s.frames->len != 0) {
-			m2d_arena_rollback(run->m->arena,
-					   g_array_index(s.frames, Frame, s.frames->len - 1).mark);
-			g_array_set_size(s.path, s.path->len - 1);
-		}
+		if (--s.n != 0)
+			m2d_arena_rollback(run->m->arena, s.frame[s.n - 1].mark);
 	}
 	run->r->bytes = m2d_ex_table_bytes(&s.table);
 	/* n states, each pair equal with probability 2^-64 or less. */
 	run->r->collision = (double)run->r->states * (double)run->r->states / 2 / 0x1p64 /
 			    (run->o->wide ? 0x1p64 : 1);
 	m2d_ex_table_clear(&s.table);
-	g_array_unref(s.frames);
-	g_array_unref(s.path);
+	m2d_arena_hash_twice(run->m->arena, false);
+	g_free(s.frame);
 	g_clear_pointer(&s.stack, g_hash_table_unref);
 }

@@ -7,20 +7,23 @@
 /* --- fingerprints of visited states ------------------------------------------------------------
  */
 
-/* One slot: fingerprint, and 16 bits that the engine keeps with it. */
+/* Fingerprints, and 16 bits that the engine keeps with each. */
 typedef struct {
-	uint64_t *key;  /* 0: free */
-	uint64_t *key2; /* second half with wide fingerprints, else NULL */
-	uint16_t *value;
-	uint64_t capacity, n; /* capacity: a power of two */
-	uint64_t max_bytes;   /* 0: no bound */
-	bool full;            /* growing would pass the bound */
+	uint8_t *slot;
+	unsigned slot_bytes; /* key, value and with wide fingerprints the second half */
+	uint64_t capacity, n;
+	uint64_t max_bytes; /* 0: no bound */
+	bool crowded;       /* the last slot is used */
 } M2dExTable;
 
 void m2d_ex_table_init(M2dExTable *table, bool wide, uint64_t max_bytes);
 void m2d_ex_table_clear(M2dExTable *table);
-/* m2d_ex_table_find: the slot of the state, or where it goes: its key is 0 then. */
-uint64_t m2d_ex_table_find(M2dExTable *table, uint64_t key, uint64_t key2);
+/* m2d_ex_table_prefetch: the state will be looked for soon. */
+void m2d_ex_table_prefetch(const M2dExTable *table, uint64_t key);
+/* m2d_ex_table_find: the slot of the state (*@there), or where it goes. */
+uint64_t m2d_ex_table_find(const M2dExTable *table, uint64_t key, uint64_t key2, bool *there);
+uint16_t m2d_ex_table_value(const M2dExTable *table, uint64_t slot);
+void m2d_ex_table_set(M2dExTable *table, uint64_t slot, uint16_t value);
 /* m2d_ex_table_add: enter it at @slot (as found); may grow the table, which moves slots. Returns
  * the slot, or UINT64_MAX if there is no room. */
 uint64_t m2d_ex_table_add(M2dExTable *table, uint64_t slot, uint64_t key, uint64_t key2,

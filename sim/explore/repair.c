@@ -35,10 +35,11 @@ static bool is_clean_end(const M2dExModel *m)
 /* Enter the present state: true if it is a clean end. */
 static bool enter(Search *s)
 {
-	uint64_t key = s->m->arena->hash, slot = m2d_ex_table_find(&s->doomed, key, 0);
+	bool there;
+	uint64_t key = s->m->arena->hash, slot = m2d_ex_table_find(&s->doomed, key, 0, &there);
 	Frame f = {.actor = M2D_EX_MAX_ACTORS, .mark = m2d_arena_mark(s->m->arena)};
 
-	if (s->doomed.key[slot] != 0)
+	if (there)
 		return false;
 	f.pending = m2d_ex_enabled(s->m);
 	if (f.pending == 0 && is_clean_end(s->m))

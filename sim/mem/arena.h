@@ -14,6 +14,7 @@
 #pragma once
 
 #include <glib.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -28,6 +29,8 @@ struct _M2dArena {
 	uint64_t used;       /* bytes handed out */
 	uint64_t reserved;   /* bytes of address space behind @base */
 	uint64_t hash;       /* XOR of m2d_arena_mix() over all words; kept only with a journal */
+	uint64_t hash2;      /* another one, from when it was asked for; else 0 */
+	bool twice;          /* it is kept */
 	M2dJournal *journal; /* NULL: writes are plain stores */
 };
 
@@ -35,7 +38,7 @@ struct _M2dArena {
 typedef struct {
 	uint64_t depth; /* journal records at the mark */
 	uint64_t used;
-	uint64_t hash;
+	uint64_t hash, hash2;
 } M2dMark;
 
 /**
@@ -59,6 +62,11 @@ void m2d_arena_attach_journal(M2dArena *arena);
 /* m2d_arena_detach_journal: forget all logged values; writes become plain stores again. */
 void m2d_arena_detach_journal(M2dArena *arena);
 
+/* m2d_arena_hash_twice: keep @hash2, which starts at 0, or do not: 128 bits tell more states apart
+ * than
+ * 64. It is independent of @hash. */
+void m2d_arena_hash_twice(M2dArena *arena, bool yes);
+
 /* m2d_arena_mark: the present state; needs a journal. */
 M2dMark m2d_arena_mark(const M2dArena *arena);
 /**
@@ -73,13 +81,29 @@ uint64_t m2d_arena_rehash(const M2dArena *arena);
 /* Slow half of m2d_set*(): replace the aligned word at @word by @value, with log and hash. */
 void m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
 
+/* The two halves of a 128-bit product, one over the other. */
+static inline uint64_t m2d_arena_fold(uint64_t a, uint64_t b)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 /* Contribution of a word at byte offset @off to the hash; 0 for a zero word, so that fresh
  * memory changes nothing. */
 static inline uint64_t m2d_arena_mix(uint64_t off, uint64_t word)
 {
 	if (word == 0)
 		return 0;
-	return m2d_mix64(word ^ m2d_mix64(off * UINT64_C(0x9e3779b97f4a7c15) + 1));
+	return m2d_arena_fold(m2d_arena_fold(word ^ UINT64_C(0xa0761d6478bd642f),
+					     off ^ UINT64_C(0xe7037ed1a0b428db)),
+			      UINT64_C(0x8ebc6af09c88c6e3));
+}
+
+/* The same for @hash2. */
+static inline uint64_t m2d_arena_mix2(uint64_t off, uint64_t word)
+{
+	return word == 0 ? 0 : m2d_mix64(word ^ m2d_mix64(off * UINT64_C(0x9e3779b97f4a7c15) + 1));
 }
 
 /* Byte offset of @p, which must lie in @arena. */
@@ -126,6 +150,10 @@ M2D_ALWAYS_INLINE void m2d_set8(M2dArena *arena, uint8_t *p, uint8_t v)
 	else
 		*p = v;
 }
+
+/* m2d_arena_fill: set @n aligned words to @value; where all were 0 this is one record of the log.
+ */
+void m2d_arena_fill(M2dArena *arena, uint64_t *word, uint64_t n, uint64_t value);
 
 /* Slow half of m2d_arena_write(). */
 void m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len);

@@ -244,8 +244,7 @@ void m2d_space_fill(M2dSpace *space, uint64_t pfn, uint64_t value)
 	uint64_t *f = m2d_space_frame(space, pfn);
 
 	g_assert(f != NULL);
-	for (unsigned i = 0; i < M2D_PAGE_SIZE / 8; i++)
-		m2d_set64(space->arena, &f[i], value);
+	m2d_arena_fill(space->arena, f, M2D_PAGE_SIZE / 8, value);
 }
 
 void m2d_space_read(const M2dSpace *space, M2dHpa pa, void *buf, uint64_t len)

@@ -87,7 +87,7 @@ static void derive_ctx(M2dMmu *mmu, M2dMmuState *s)
 	c.pcid = M2D_CTX_GLOBAL;
 	s->gctx = keep[1] = m2d_tlb_ctx(&mmu->tlb, &c, keep);
 	if (mmu->ctx_epoch != mmu->tlb.ctx_epoch) {
-		memset(mmu->front, 0, sizeof(mmu->front));
+		mmu->front_stale = true;
 		mmu->ctx_epoch = mmu->tlb.ctx_epoch;
 	}
 	s->nctx = 0;
@@ -112,7 +112,7 @@ void m2d_mmu_configure(M2dMmu *mmu, const M2dRegs *regs, const M2dNested *nested
 		s.policy = (M2dGuestPolicy){0};
 	/* The front knows addresses as the mode takes them: 32-bit modes drop the upper half. */
 	if (s.fmt.mode != mmu->s->fmt.mode)
-		memset(mmu->front, 0, sizeof(mmu->front));
+		mmu->front_stale = true;
 	s.root = m2d_guest_root(&s.fmt, regs, s.guest_maxphyaddr);
 	s.pcid = regs->cr4 & M2D_CR4_PCIDE ? (uint32_t)(regs->cr3 & M2D_CR3_PCID) : 0;
 	derive_shifts(s.psc_shift, s.fmt.levels, s.fmt.index_bits);

@@ -69,7 +69,7 @@ typedef struct _M2dMmu {
 	uint64_t ctx_epoch;        /* of the front: see M2dTlb.ctx_epoch */
 	bool probe;                /* walks neither set bits nor fill caches */
 	struct _M2dGhosts *ghosts; /* flush bill; NULL: not kept */
-	bool front_stale; /* a journal was attached since: contexts may have been rolled back */
+	bool front_stale;          /* to be emptied before it is used again */
 	M2dFront front[2][1u << M2D_FRONT_BITS];
 } M2dMmu;
 
