@@ -224,7 +224,7 @@ static int end_text(M2dCapture *c, GError **error)
 		g_set_error_literal(error, M2D_ERROR, M2D_ERROR_INPUT, c->first_bad);
 		return -1;
 	}
-	if (c->cut == NULL && c->text.in_buffer > c->events + c->n_bad)
+	if (c->cut == NULL && c->text.in_buffer != 0 && c->text.in_buffer != c->events + c->n_bad)
 		c->cut = g_strdup_printf("%s: %" PRIu64 " events, expected %" PRIu64
 					 " as its first lines say",
 					 c->path, c->events, c->text.in_buffer);
