@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/capture.h"
 #include "bench/plain.h"
 #include "sim/base/json.h"
 #include "sim/replay/replay.h"
@@ -24,11 +25,14 @@
 static int runs = 5;
 static gboolean json_output;
 static char *machine_name, *only;
+static char **captures;
 
 static const GOptionEntry entries[] = {
 	{"json", 0, 0, G_OPTION_ARG_NONE, &json_output, "One JSON document", NULL},
 	{"runs", 0, 0, G_OPTION_ARG_INT, &runs, "Runs of each measurement (5)", "N"},
 	{"machine", 0, 0, G_OPTION_ARG_STRING, &machine_name, "Machine (generic)", "NAME"},
+	{"capture", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &captures,
+	 "Also the speed of check on this text of tracefs", "FILE"},
 	{"only", 0, 0, G_OPTION_ARG_STRING, &only, "Only measurements whose name has TEXT", "TEXT"},
 	{NULL}};
 
@@ -439,6 +443,47 @@ static void emit_worst(M2dJson *j, const Figures *f, int n)
 	m2d_json_double(j, "peak_memory_mb", w.peak_mb);
 }
 
+/* All captures, and the worst of them under the names that checks rely on. */
+static void measure_captures(M2dJson *j)
+{
+	double events = 0, ratio = 0;
+
+	if (j != NULL)
+		m2d_json_object_begin(j, "captures");
+	for (int i = 0; captures[i] != NULL; i++) {
+		g_autofree char *name = g_path_get_basename(captures[i]);
+		CaptureFigures f = {0};
+		GError *error = NULL;
+
+		if (only != NULL && strstr(name, only) == NULL)
+			continue;
+		if (!capture_measure(captures[i], runs, &f, &error))
+			die(error);
+		events = events == 0 ? f.check : MIN(events, f.check);
+		ratio = ratio == 0 ? f.ratio : MIN(ratio, f.ratio);
+		if (j == NULL) {
+			printf("%-24s %8.0f events\n  check %.2f M events/s, split into words "
+			       "%.2f, "
+			       "ratio %.2f\n",
+			       name, (double)f.events, f.check / 1e6, f.split / 1e6, f.ratio);
+			continue;
+		}
+		m2d_json_object_begin(j, name);
+		m2d_json_uint(j, "events", f.events);
+		m2d_json_double(j, "check_events_per_second", f.check);
+		m2d_json_double(j, "split_events_per_second", f.split);
+		m2d_json_double(j, "check_split_ratio", f.ratio);
+		m2d_json_object_end(j);
+	}
+	if (j == NULL)
+		return;
+	m2d_json_object_end(j);
+	if (events != 0) {
+		m2d_json_double(j, "check_events_per_second", events);
+		m2d_json_double(j, "check_split_ratio", ratio);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	g_autoptr(GOptionContext) context = g_option_context_new("NAME=TRACE...");
@@ -483,6 +528,10 @@ int main(int argc, char **argv)
 		m2d_json_object_end(j);
 		if (n > 0)
 			emit_worst(j, figures, n);
+	}
+	if (captures != NULL)
+		measure_captures(j);
+	if (j != NULL) {
 		m2d_json_object_end(j);
 		text = m2d_json_finish(j);
 		fputs(text, stdout);
