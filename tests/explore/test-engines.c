@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The engines against exact counts and against brute force. */
+/* The engines against exact counts and against plain searches: T1 to T5, and of T10 and T11 that a
+ * shortest schedule is one and replays. */
 #include <check.h>
 #include <stdlib.h>
 
+#include "paths.h"
 #include "toy.h"
+
+/* All 10,000 take two minutes: MMU2D_EXPLORE_SEEDS=10000. */
+#ifdef __SANITIZE_ADDRESS__
+#define SEEDS 200
+#else
+#define SEEDS 2000
+#endif
 
 static M2dExResult *explore(Toy *t, M2dExEngine engine, bool reduce)
 {
@@ -46,12 +55,17 @@ START_TEST(exact_counts)
 }
 END_TEST
 
+/* T1 to T4 of lastzero: schedules in all and with 0 to 3 preemptions, states, traces, ends. */
 START_TEST(lastzero)
 {
 	static const struct {
 		unsigned n;
-		uint64_t states, traces;
-	} known[] = {{3, 109, 12}, {5, 1571, 64}, {7, 22093, 320}};
+		uint64_t schedules, states, traces, bounded[4], ends;
+	} known[] = {
+		{3, 920, 109, 12, {24, 142, 451, 816}, 4},
+		{5, 3487880, 1571, 64, {720, 10476, 78872, 371452}, 16},
+		{7, UINT64_C(70962676400), 22093, 320, {40320, 1100016, 15319332, 138173848}, 64},
+	};
 
 	for (unsigned i = 0; i < M2D_N_ELEMENTS(known); i++) {
 		ToyProgram p;
@@ -64,7 +78,12 @@ START_TEST(lastzero)
 		states = explore(t, M2D_EX_EXHAUST, false);
 		traces = explore(t, M2D_EX_DPOR, true);
 		ck_assert_uint_eq(states->states, known[i].states);
+		ck_assert_uint_eq(states->terminals, known[i].ends);
 		ck_assert_uint_eq(traces->runs, known[i].traces);
+		m2d_arena_attach_journal(toy_model(t)->arena);
+		ck_assert_uint_eq(paths_count(toy_model(t), -1), known[i].schedules);
+		for (int b = 0; b < 4; b++)
+			ck_assert_uint_eq(paths_count(toy_model(t), b), known[i].bounded[b]);
 		toy_free(t);
 	}
 }
@@ -80,7 +99,7 @@ static void on_terminal(void *model_data, bool deadlock, void *data)
 	Ends *e = data;
 	uint64_t *key = g_new(uint64_t, 1);
 
-	*key = toy_state(e->toy);
+	*key = paths_state(toy_model(e->toy));
 	g_hash_table_add(e->ends, key);
 }
 
@@ -109,16 +128,25 @@ static void compare(uint64_t seed)
 		    {M2D_EX_DPOR, false, false},   {M2D_EX_SHORTEST, false, false}};
 	ToyProgram p;
 	Toy *t;
-	bool violated;
-	uint64_t deadlocks, full = 0;
-	g_autoptr(GHashTable) ends = NULL;
+	uint64_t full = 0;
+	Reachable plain;
 
 	toy_random(&p, seed);
 	/* Every other program without the invariant, so that all its ends are compared. */
 	if (seed & 1)
 		p.bad_var = TOY_VARS;
 	t = toy_new(&p);
-	ends = toy_ends(t, &violated, &deadlocks);
+	m2d_arena_attach_journal(toy_model(t)->arena);
+	paths_reachable(toy_model(t), &plain);
+	/* The plain search itself, against all interleavings one by one. */
+	if (seed < 100) {
+		bool violated;
+		uint64_t deadlocks;
+		g_autoptr(GHashTable) ends = toy_ends(t, &violated, &deadlocks);
+
+		ck_assert_uint_eq(g_hash_table_size(ends), g_hash_table_size(plain.ends));
+		ck_assert(violated == plain.violated && deadlocks == plain.deadlocks);
+	}
 	for (unsigned w = 0; w < M2D_N_ELEMENTS(ways); w++) {
 		Ends e = {t, g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL)};
 		M2dExOptions o;
@@ -133,29 +161,31 @@ static void compare(uint64_t seed)
 		o.terminal_data = &e;
 		r = m2d_explore(toy_model(t), &o);
 		ck_assert_msg(r->end == M2D_EX_COMPLETE, "seed %lu way %u", (unsigned long)seed, w);
-		ck_assert_msg((r->violated >> 1 & 1) == violated, "seed %lu way %u: violated %d",
-			      (unsigned long)seed, w, violated);
+		ck_assert_msg((r->violated >> 1 & 1) == plain.violated,
+			      "seed %lu way %u: violated %d", (unsigned long)seed, w,
+			      plain.violated);
 		/* What lies behind a violation may be looked at or not. */
 		if (seed & 1)
-			ck_assert_msg((r->deadlocks != 0) == (deadlocks != 0),
+			ck_assert_msg((r->deadlocks != 0) == (plain.deadlocks != 0),
 				      "seed %lu way %u: deadlock", (unsigned long)seed, w);
 		if (seed & 1)
-			ck_assert_msg(same_set(ends, e.ends), "seed %lu way %u: %u ends for %u",
-				      (unsigned long)seed, w, g_hash_table_size(e.ends),
-				      g_hash_table_size(ends));
+			ck_assert_msg(same_set(plain.ends, e.ends),
+				      "seed %lu way %u: %u ends for %u", (unsigned long)seed, w,
+				      g_hash_table_size(e.ends), g_hash_table_size(plain.ends));
 		if (w == 0)
 			full = r->states;
 		else if (ways[w].engine == M2D_EX_EXHAUST)
 			ck_assert_uint_le(r->states, full);
 		g_hash_table_unref(e.ends);
 	}
+	paths_reachable_clear(&plain);
 	toy_free(t);
 }
 
 START_TEST(random_programs)
 {
 	const char *n = g_getenv("MMU2D_EXPLORE_SEEDS");
-	uint64_t seeds = n != NULL ? g_ascii_strtoull(n, NULL, 10) : 300;
+	uint64_t seeds = n != NULL ? g_ascii_strtoull(n, NULL, 10) : SEEDS;
 
 	for (uint64_t seed = 1; seed <= seeds; seed++)
 		compare(seed);

@@ -90,6 +90,14 @@ static void step(void *data, unsigned thread, unsigned alt)
 	case TOY_INC:
 		M2D_PUT(t->arena, *var, *var + 1);
 		break;
+	case TOY_AGAIN:
+		if (*var == i->value)
+			break;
+		M2D_PUT(t->arena, s->pc[thread], 0);
+		return;
+	case TOY_FLIP:
+		M2D_PUT(t->arena, *var, 1 - *var);
+		return;
 	case TOY_SCAN:
 		at = s->started[thread] ? s->reg[thread] : i->value;
 		if (s->var[at] != 0) {
@@ -114,6 +122,7 @@ static void footprint_of(const Toy *t, const ToyInsn *i, int scan_at, M2dFootpri
 
 	switch (i->op) {
 	case TOY_READ:
+	case TOY_AGAIN:
 		fp->read |= v;
 		break;
 	case TOY_SCAN:
@@ -140,6 +149,7 @@ static void footprint_of(const Toy *t, const ToyInsn *i, int scan_at, M2dFootpri
 		break;
 	case TOY_CMPXCHG:
 	case TOY_INC:
+	case TOY_FLIP:
 		fp->read |= v;
 		fp->write |= v;
 		break;
@@ -164,8 +174,13 @@ static void future(void *data, unsigned thread, M2dFootprint *fp)
 {
 	const Toy *t = data;
 
+	const ToyInsn *first = insn(t, thread);
+
 	memset(fp, 0, sizeof(*fp));
-	for (const ToyInsn *i = insn(t, thread); i->op != TOY_END; i++)
+	for (const ToyInsn *i = first; i->op != TOY_END; i++)
+		if (i->op == TOY_AGAIN)
+			first = t->p.code[thread];
+	for (const ToyInsn *i = first; i->op != TOY_END; i++)
 		footprint_of(t, i, -1, fp);
 }
 
@@ -321,6 +336,32 @@ void toy_random(ToyProgram *p, uint64_t seed)
 					  (uint8_t)m2d_rng_below(&rng, vars),
 					  (uint8_t)m2d_rng_below(&rng, 3)};
 		}
+		p->code[t][n] = (ToyInsn){TOY_END, 0, 0};
+	}
+}
+
+void toy_random_loops(ToyProgram *p, uint64_t seed)
+{
+	static const ToyOp ops[] = {TOY_WRITE, TOY_WRITE,  TOY_AWAIT,
+				    TOY_LOCK,  TOY_UNLOCK, TOY_AGAIN};
+	unsigned vars;
+	M2dRng rng;
+
+	m2d_rng_seed(&rng, seed);
+	*p = (ToyProgram){.n_threads = 3 + (unsigned)m2d_rng_below(&rng, 2), .bad_var = TOY_VARS};
+	vars = 1 + (unsigned)m2d_rng_below(&rng, 3);
+	for (unsigned t = 0; t < p->n_threads; t++) {
+		unsigned n = 1 + (unsigned)m2d_rng_below(&rng, 3);
+
+		for (unsigned i = 0; i < n; i++)
+			p->code[t][i] =
+				(ToyInsn){(uint8_t)ops[m2d_rng_below(&rng, M2D_N_ELEMENTS(ops))],
+					  (uint8_t)m2d_rng_below(&rng, vars),
+					  (uint8_t)m2d_rng_below(&rng, 3)};
+		/* Until the variable is 0, or forever. */
+		if (m2d_rng_below(&rng, 3) != 0)
+			p->code[t][n++] = (ToyInsn){TOY_AGAIN, (uint8_t)m2d_rng_below(&rng, vars),
+						    (uint8_t)(3 * m2d_rng_below(&rng, 2))};
 		p->code[t][n] = (ToyInsn){TOY_END, 0, 0};
 	}
 }

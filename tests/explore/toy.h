@@ -13,6 +13,8 @@ typedef enum {
 	TOY_AWAIT,   /* waits until the variable is value */
 	TOY_CMPXCHG, /* if 0: value; register = what was there */
 	TOY_INC,     /* variable = variable + 1, in one step */
+	TOY_AGAIN,   /* back to the thread's first unless the variable is value */
+	TOY_FLIP,    /* variable = 1 - variable, and the same again, forever */
 	TOY_SCAN,    /* register counts down from value until variable[register] is 0 */
 	TOY_END,
 } ToyOp;
@@ -58,5 +60,7 @@ const ToyCase *toy_case(unsigned index);
 
 /* A random program from @seed. */
 void toy_random(ToyProgram *program, uint64_t seed);
+/* The same with loops, so that there are cycles of states. */
+void toy_random_loops(ToyProgram *program, uint64_t seed);
 /* lastzero(n) with @n writers. */
 void toy_lastzero(ToyProgram *program, unsigned n);
