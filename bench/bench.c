@@ -14,18 +14,19 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/bench.h"
 #include "bench/capture.h"
 #include "bench/plain.h"
+#include "bench/search.h"
 #include "sim/base/json.h"
 #include "sim/replay/replay.h"
 #include "sim/trace/trace.h"
 
-#define MAX_RUNS 51
-
 static int runs = 5;
 static gboolean json_output;
-static char *machine_name, *only;
 static char **captures;
+static char *machine_name, *only, *scenario;
+static gint64 search_states = 3000000;
 
 static const GOptionEntry entries[] = {
 	{"json", 0, 0, G_OPTION_ARG_NONE, &json_output, "One JSON document", NULL},
@@ -33,10 +34,14 @@ static const GOptionEntry entries[] = {
 	{"machine", 0, 0, G_OPTION_ARG_STRING, &machine_name, "Machine (generic)", "NAME"},
 	{"capture", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &captures,
 	 "Also the speed of check on this text of tracefs", "FILE"},
+	{"search", 0, 0, G_OPTION_ARG_FILENAME, &scenario,
+	 "Measure the search of this scenario, too (\"search\" for --only)", "FILE"},
+	{"search-states", 0, 0, G_OPTION_ARG_INT64, &search_states,
+	 "States of a search (3 million)", "N"},
 	{"only", 0, 0, G_OPTION_ARG_STRING, &only, "Only measurements whose name has TEXT", "TEXT"},
 	{NULL}};
 
-static G_GNUC_NORETURN void die(GError *error)
+void bench_die(GError *error)
 {
 	fprintf(stderr, "bench: %s\n", error->message);
 	exit(2);
@@ -48,8 +53,7 @@ static double wall(void)
 	return (double)g_get_monotonic_time() / 1e6;
 }
 
-/* Time of this thread, for loops that never wait: other load does not count. */
-static double now(void)
+double bench_now(void)
 {
 	struct timespec ts;
 
@@ -73,14 +77,14 @@ static Trace trace_load(const char *path)
 
 	t.reader = m2d_trace_reader_open(path, 0, &error);
 	if (t.reader == NULL)
-		die(error);
+		bench_die(error);
 	t.info = m2d_trace_reader_info(t.reader);
 	for (;;) {
 		M2dBatch b = {0};
 		int r = m2d_trace_reader_next(t.reader, &b, &error);
 
 		if (r < 0)
-			die(error);
+			bench_die(error);
 		if (r == 0) {
 			m2d_batch_clear(&b);
 			break;
@@ -114,14 +118,14 @@ static M2dReplay *new_replay(const M2dTraceInfo *info, const Setup *setup)
 	M2dReplay *r;
 
 	if (m == NULL)
-		die(error);
+		bench_die(error);
 	m2d_replay_options_init(&opt);
 	opt.timing = setup->timing;
 	opt.mode = setup->mode;
 	opt.check = setup->check;
 	r = m2d_replay_new(m, info, &opt, &error);
 	if (r == NULL)
-		die(error);
+		bench_die(error);
 	return r;
 }
 
@@ -137,7 +141,7 @@ static double time_plain(const Trace *t)
 
 	for (unsigned k = 0; k < repeats(t->refs); k++) {
 		Plain *p = plain_new();
-		double start = now();
+		double start = bench_now();
 
 		for (guint i = 0; i < t->batches->len; i++) {
 			const M2dBatch *b = &g_array_index(t->batches, M2dBatch, i);
@@ -146,7 +150,7 @@ static double time_plain(const Trace *t)
 				plain_run(p, b->refs + b->segments[s].first_ref,
 					  b->segments[s].n_refs, b->segments[s].guest);
 		}
-		spent += now() - start;
+		spent += bench_now() - start;
 		plain_free(p);
 	}
 	return spent / repeats(t->refs);
@@ -160,12 +164,12 @@ static double time_memory(const Trace *t, const Setup *setup)
 		g_autoptr(M2dReplay) r = new_replay(t->info, setup);
 		g_autoptr(M2dResult) result = NULL;
 		GError *error = NULL;
-		double start = now();
+		double start = bench_now();
 
 		for (guint i = 0; i < t->batches->len; i++)
 			if (!m2d_replay_batch(r, &g_array_index(t->batches, M2dBatch, i), &error))
-				die(error);
-		spent += now() - start;
+				bench_die(error);
+		spent += bench_now() - start;
 		result = m2d_replay_finish(r);
 		if (result->violations->len != 0) {
 			fprintf(stderr, "bench: %s replayed with findings\n", t->path);
@@ -187,11 +191,11 @@ static double time_decode(const Trace *t)
 		int status;
 
 		if (r == NULL)
-			die(error);
+			bench_die(error);
 		while ((status = m2d_trace_reader_next(r, &b, &error)) > 0)
 			;
 		if (status < 0)
-			die(error);
+			bench_die(error);
 		m2d_trace_reader_close(r);
 		m2d_batch_clear(&b);
 		spent += wall() - start;
@@ -212,10 +216,10 @@ static double time_file(const Trace *t)
 
 		reader = m2d_trace_reader_open(t->path, 0, &error);
 		if (reader == NULL)
-			die(error);
+			bench_die(error);
 		result = m2d_replay_run(r, reader, &error);
 		if (result == NULL)
-			die(error);
+			bench_die(error);
 		m2d_trace_reader_close(reader);
 		spent += wall() - start;
 	}
@@ -263,9 +267,9 @@ static int compare_double(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double median(const double *v, int n)
+double bench_median(const double *v, int n)
 {
-	double sorted[MAX_RUNS];
+	double sorted[BENCH_MAX_RUNS];
 
 	memcpy(sorted, v, (size_t)n * sizeof(double));
 	qsort(sorted, (size_t)n, sizeof(double), compare_double);
@@ -294,7 +298,7 @@ static void miss_ratios(const Trace *t, Figures *f)
 
 	for (guint i = 0; i < t->batches->len; i++)
 		if (!m2d_replay_batch(r, &g_array_index(t->batches, M2dBatch, i), &error))
-			die(error);
+			bench_die(error);
 	result = m2d_replay_finish(r);
 	c = &result->total.c;
 	f->l1_miss = (double)(c->l1d_misses + c->l1i_misses) / (double)c->refs;
@@ -306,7 +310,7 @@ static void measure_shadow(const Trace *t, Figures *f)
 {
 	static const Setup bare = {.mode = M2D_REPLAY_SHADOW},
 			   checked = {.mode = M2D_REPLAY_SHADOW, .check = true};
-	double x[MAX_RUNS] = {0}, ratio[MAX_RUNS] = {0}, lost[MAX_RUNS] = {0};
+	double x[BENCH_MAX_RUNS] = {0}, ratio[BENCH_MAX_RUNS] = {0}, lost[BENCH_MAX_RUNS] = {0};
 
 	if (!(t->info->flags & M2D_TRACE_HAS_TABLES))
 		return;
@@ -319,15 +323,15 @@ static void measure_shadow(const Trace *t, Figures *f)
 		lost[i] = 1 - without / with;
 	}
 	f->filtered = t->info->flags & M2D_TRACE_FILTERED;
-	f->shadow = median(x, runs);
-	f->shadow_ratio = median(ratio, runs);
-	f->checker_overhead = median(lost, runs);
+	f->shadow = bench_median(x, runs);
+	f->shadow_ratio = bench_median(ratio, runs);
+	f->checker_overhead = bench_median(lost, runs);
 }
 
 static Figures measure(const char *path)
 {
-	double plain[MAX_RUNS] = {0}, decode[MAX_RUNS] = {0};
-	double x[4][MAX_RUNS] = {{0}}, ratio[4][MAX_RUNS] = {{0}};
+	double plain[BENCH_MAX_RUNS] = {0}, decode[BENCH_MAX_RUNS] = {0};
+	double x[4][BENCH_MAX_RUNS] = {{0}}, ratio[4][BENCH_MAX_RUNS] = {{0}};
 	/* First, while this process is small: the child starts with its memory. */
 	Figures f = {.peak_mb = MAX(peak_memory(path, M2D_TIMING_FUNCTIONAL),
 				    peak_memory(path, M2D_TIMING_OVERLAPPED))};
@@ -349,16 +353,16 @@ static Figures measure(const char *path)
 		for (int k = 0; k < 4; k++)
 			ratio[k][i] = x[k][i] / (k == 1 ? decode[i] : plain[i]);
 	}
-	f.plain = median(plain, runs);
-	f.decode = median(decode, runs);
-	f.memory = median(x[0], runs);
-	f.file = median(x[1], runs);
-	f.blocking = median(x[2], runs);
-	f.overlapped = median(x[3], runs);
-	f.memory_ratio = median(ratio[0], runs);
-	f.file_ratio = median(ratio[1], runs);
-	f.blocking_ratio = median(ratio[2], runs);
-	f.overlapped_ratio = median(ratio[3], runs);
+	f.plain = bench_median(plain, runs);
+	f.decode = bench_median(decode, runs);
+	f.memory = bench_median(x[0], runs);
+	f.file = bench_median(x[1], runs);
+	f.blocking = bench_median(x[2], runs);
+	f.overlapped = bench_median(x[3], runs);
+	f.memory_ratio = bench_median(ratio[0], runs);
+	f.file_ratio = bench_median(ratio[1], runs);
+	f.blocking_ratio = bench_median(ratio[2], runs);
+	f.overlapped_ratio = bench_median(ratio[3], runs);
 	measure_shadow(&t, &f);
 	trace_free(&t);
 	return f;
@@ -458,7 +462,7 @@ static void measure_captures(M2dJson *j)
 		if (only != NULL && strstr(name, only) == NULL)
 			continue;
 		if (!capture_measure(captures[i], runs, &f, &error))
-			die(error);
+			bench_die(error);
 		events = events == 0 ? f.check : MIN(events, f.check);
 		ratio = ratio == 0 ? f.ratio : MIN(ratio, f.ratio);
 		if (j == NULL) {
@@ -495,10 +499,10 @@ int main(int argc, char **argv)
 
 	g_option_context_add_main_entries(context, entries, NULL);
 	if (!g_option_context_parse(context, &argc, &argv, &error))
-		die(error);
-	if (argc < 2 || argc > 17 || runs < 1 || runs > MAX_RUNS) {
+		bench_die(error);
+	if ((argc < 2 && scenario == NULL) || argc > 17 || runs < 1 || runs > BENCH_MAX_RUNS) {
 		fprintf(stderr, "bench: expected 1 to 16 traces as NAME=FILE, and 1 to %d runs\n",
-			MAX_RUNS);
+			BENCH_MAX_RUNS);
 		return 2;
 	}
 	j = json_output ? m2d_json_new() : NULL;
@@ -531,6 +535,11 @@ int main(int argc, char **argv)
 	}
 	if (captures != NULL)
 		measure_captures(j);
+	if (scenario != NULL && (only == NULL || strstr("search", only) != NULL)) {
+		SearchFigures f = search_measure(scenario, runs, (guint64)search_states);
+
+		search_emit(j, &f);
+	}
 	if (j != NULL) {
 		m2d_json_object_end(j);
 		text = m2d_json_finish(j);
