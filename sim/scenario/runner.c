@@ -24,6 +24,7 @@ typedef struct {
 	const M2dScnOrder *order; /* NULL: as written */
 	uint64_t drop;
 	bool undo;
+	bool no_until; /* behind a schedule: `continue` has no effect there, so neither has this */
 } M2dScnRunner;
 
 static void on_event(const M2dEvent *event, void *data)
@@ -220,7 +221,7 @@ static bool begin_step(M2dScnRunner *r, unsigned i, GError **error)
 		return false;
 	}
 	r->run->steps[i].started = true;
-	r->until[actor] = s->until != NULL ? m2d_point_find(s->until) : M2D_PT_NONE;
+	r->until[actor] = s->until != NULL && !r->no_until ? m2d_point_find(s->until) : M2D_PT_NONE;
 	if (s->is_continue) {
 		if (m2d_kvm_idle(vm, actor)) {
 			g_autofree char *name = step_name(r, (int)i);
@@ -272,7 +273,7 @@ static bool one_step(M2dScnRunner *r, unsigned i, GError **error)
 	actor = (unsigned)m2d_scn_world_actor(r->w, s->actor);
 	if (!run_actor(r, actor))
 		return false;
-	if (s->until != NULL && !r->held[actor] && m2d_kvm_idle(r->w->vm, actor)) {
+	if (s->until != NULL && !r->no_until && !r->held[actor] && m2d_kvm_idle(r->w->vm, actor)) {
 		g_autofree char *name = step_name(r, (int)i);
 
 		return fail_run(r, "%s ended without passing `%s`", name, s->until);
@@ -376,6 +377,7 @@ static bool all_steps(M2dScnRunner *r, const GArray *schedule, GError **error)
 		begun[i] = r->drop >> i & 1;
 	if (schedule != NULL && !follow(r, schedule, begun, error))
 		return false;
+	r->no_until = schedule != NULL;
 	for (unsigned k = 0; k < r->s->n_steps; k++) {
 		unsigned i = r->order != NULL ? r->order->steps[k] : k;
 		const M2dScnStep *s = &r->s->steps[i];
