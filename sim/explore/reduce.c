@@ -6,6 +6,8 @@
  */
 #include "sim/explore/reduce.h"
 
+#include <limits.h>
+
 #include "sim/vm/request.h"
 
 #define SHARED 4u /* bits of a class PER */
@@ -23,6 +25,9 @@ struct _M2dFootprints {
 	Closed *step;                       /* by row */
 	Closed all[M2D_N_ROUTINES];
 	Closed op[M2D_N_OPS];
+	/* For tests: a row that lacks something. */
+	unsigned wrong_row;
+	M2dTouch wrong;
 	bool moves;    /* vCPUs change processors */
 	Closed kicked; /* an idle vCPU that is only kicked */
 };
@@ -175,6 +180,11 @@ static void close_kicked(M2dFootprints *f)
 
 M2dFootprints *m2d_footprints_new(M2dVm *vm, bool moves)
 {
+	return m2d_footprints_new_wrong(vm, moves, UINT_MAX, 0);
+}
+
+M2dFootprints *m2d_footprints_new_wrong(M2dVm *vm, bool moves, unsigned row, M2dTouch write)
+{
 	M2dFootprints *f = g_new0(M2dFootprints, 1);
 	unsigned r = 0;
 
@@ -182,6 +192,8 @@ M2dFootprints *m2d_footprints_new(M2dVm *vm, bool moves)
 		       "objects fit a footprint");
 	f->vm = vm;
 	f->moves = moves;
+	f->wrong_row = row;
+	f->wrong = write;
 	while (m2d_footprints_row(f->n_rows) != NULL) {
 		while (r <= m2d_footprints_row(f->n_rows)->at.routine)
 			f->first[r++] = (uint16_t)f->n_rows;
@@ -190,6 +202,9 @@ M2dFootprints *m2d_footprints_new(M2dVm *vm, bool moves)
 	while (r <= M2D_N_ROUTINES)
 		f->first[r++] = (uint16_t)f->n_rows;
 	close_steps(f);
+	/* Where it was closed already, so that nothing that it calls makes up for it. */
+	if (f->wrong_row < f->n_rows)
+		f->step[f->wrong_row].write &= ~f->wrong;
 	close_routines(f);
 	for (unsigned k = 0; k < M2D_N_OPS; k++)
 		close_op(f, (M2dOpKind)k);

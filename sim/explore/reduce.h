@@ -14,6 +14,9 @@ typedef struct _M2dFootprints M2dFootprints;
  * processors.
  */
 M2dFootprints *m2d_footprints_new(M2dVm *vm, bool moves);
+/* m2d_footprints_new_wrong: the same of a table whose row @row lacks @write among what it writes:
+ * the tests must notice. */
+M2dFootprints *m2d_footprints_new_wrong(M2dVm *vm, bool moves, unsigned row, M2dTouch write);
 void m2d_footprints_free(M2dFootprints *f);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dFootprints, m2d_footprints_free)
 

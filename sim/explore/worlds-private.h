@@ -2,7 +2,6 @@
 /* Shared by worlds.c and worlds-reduce.c only. */
 #pragma once
 
-#include "sim/explore/reduce.h"
 #include "sim/explore/worlds.h"
 
 /* How far each actor's program is: in the arena. */

@@ -106,6 +106,12 @@ void m2d_ex_world_reduce(M2dExWorld *x)
 	x->model.visible = m2d_footprints_visible();
 }
 
+void m2d_ex_world_footprints(M2dExWorld *x, M2dFootprints *footprints)
+{
+	m2d_footprints_free(x->footprints);
+	x->footprints = footprints;
+}
+
 void m2d_ex_world_reduce_free(M2dExWorld *x)
 {
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)

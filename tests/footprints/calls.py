@@ -5,7 +5,7 @@ import re
 import unittest
 from pathlib import Path
 
-SOURCE = Path(os.environ["MMU2D_SOURCE"])
+SOURCE = Path(os.environ.get("MMU2D_SOURCE", Path(__file__).resolve().parents[2]))
 ROUTINE = re.compile(r"^M2D_ROUTINE\((\w+)\)\n\{(.*?)^\}", re.S | re.M)
 SEGMENT = re.compile(r"SEGMENT\((\w+), .*?CALLS\((.*?)\)\)\n", re.S)
 

@@ -116,6 +116,8 @@ static void on_access(uint64_t off, uint64_t len, bool write, void *data)
 		else
 			c->read_objects |= objects;
 		if (c->now != NULL) {
+			if (write && c->now == c->first)
+				c->now->began |= touch;
 			if (write)
 				c->now->write |= touch;
 			else

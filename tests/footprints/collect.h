@@ -10,6 +10,7 @@ typedef struct {
 	uint64_t read, write; /* M2dTouch */
 	uint8_t called[256];  /* by routine: it was called */
 	bool returns;
+	M2dTouch began; /* written by steps that began with it, by its own code */
 	uint64_t count;
 } Seen;
 

@@ -2,7 +2,10 @@
 /*
  * T7: a step reads and writes nothing outside of its footprint, nor does its guard; steps that the
  * footprints call independent can be swapped: both orders are enabled alike, end in identical
- * arenas and break the same. footprints SCHEDULES SCENARIO...: random schedules of each variant.
+ * arenas and break the same. T8: that is noticed where the table is wrong.
+ *
+ * test-footprints SCHEDULES SCENARIO...: random schedules of each variant.
+ * test-footprints --mutate N SCENARIO...: a table that lacks something, for every N-th such thing.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,10 +21,10 @@ typedef struct {
 	Collect *c;
 	M2dExWorld *w;
 	const M2dExModel *m;
-	M2dFootprints *f;
 	const char *where;
 	uint64_t steps, pairs, independent, wrong;
-	char *mine; /* arena after the first order */
+	bool mutant; /* the table is wrong on purpose: what is found is not told */
+	char *mine;  /* arena after the first order */
 	uint64_t room;
 } Test;
 
@@ -51,7 +54,7 @@ static char *step_name(const Test *t, unsigned actor)
 
 static void wrong(Test *t, const char *what, const char *step, uint64_t objects)
 {
-	if (t->wrong++ < 40) {
+	if (t->wrong++ < 40 && !t->mutant) {
 		printf("%s: %s: %s", t->where, step, what);
 		print_objects(objects);
 		printf("\n");
@@ -168,19 +171,11 @@ static void run(Test *t, uint64_t seed)
 	}
 }
 
-static void test_variant(Test *t, const M2dScenario *s, int variant, unsigned runs)
+static void run_world(Test *t, unsigned runs)
 {
-	g_autofree char *where =
-		g_strdup_printf("%s %s", s->path, variant >= 0 ? s->variants[variant].name : "");
-	M2dScnOptions options = {.reduce = true};
-	GError *error = NULL;
 	M2dMark mark;
 
-	t->w = m2d_ex_world_new(s, variant, &options, &error);
-	if (t->w == NULL)
-		g_error("%s", error->message);
 	t->m = m2d_ex_world_model(t->w);
-	t->where = where;
 	m2d_arena_attach_journal(t->m->arena);
 	mark = m2d_arena_mark(t->m->arena);
 	collect_begin(t->c, t->w);
@@ -189,13 +184,99 @@ static void test_variant(Test *t, const M2dScenario *s, int variant, unsigned ru
 		m2d_arena_rollback(t->m->arena, mark);
 	}
 	collect_end(t->c);
+}
+
+static void test_variant(Test *t, const M2dScenario *s, int variant, unsigned runs)
+{
+	g_autofree char *where =
+		g_strdup_printf("%s %s", s->path, variant >= 0 ? s->variants[variant].name : "");
+	M2dScnOptions options = {.reduce = true};
+	GError *error = NULL;
+
+	t->w = m2d_ex_world_new(s, variant, &options, &error);
+	if (t->w == NULL)
+		g_error("%s", error->message);
+	t->where = where;
+	run_world(t, runs);
 	m2d_ex_world_free(t->w);
+}
+
+/* --- T8: a table that lacks something --------------------------------------------------------- */
+
+typedef struct {
+	unsigned row;
+	M2dTouch write; /* one class */
+} Mutation;
+
+/* Classes that a step wrote by the code of the segment that it began with. */
+static GArray *mutations(const Collect *c)
+{
+	g_autoptr(GArray) seen = collect_rows(c);
+	GArray *all = g_array_new(FALSE, FALSE, sizeof(Mutation));
+
+	for (unsigned row = 0; m2d_footprints_row(row) != NULL; row++) {
+		const M2dSegment *at = &m2d_footprints_row(row)->at;
+
+		for (guint i = 0; i < seen->len; i++) {
+			const Seen *s = &g_array_index(seen, Seen, i);
+
+			if (memcmp(at, &s->at, sizeof(*at)) != 0)
+				continue;
+			for (uint64_t left = s->began; left != 0; left &= left - 1) {
+				Mutation m = {row, left & -left};
+
+				g_array_append_val(all, m);
+			}
+		}
+	}
+	return all;
+}
+
+static bool is_caught(const M2dScenario *s, int variant, const Mutation *m)
+{
+	Test t = {.c = collect_new(), .mutant = true};
+	M2dScnOptions options = {.reduce = true};
+	GError *error = NULL;
+	M2dVm *vm;
+
+	t.w = m2d_ex_world_new(s, variant, &options, &error);
+	g_assert_no_error(error);
+	vm = m2d_ex_world_vm(t.w);
+	m2d_ex_world_footprints(t.w, m2d_footprints_new_wrong(vm, false, m->row, m->write));
+	run_world(&t, 2);
+	m2d_ex_world_free(t.w);
+	g_free(t.mine);
+	collect_free(t.c);
+	return t.wrong != 0;
+}
+
+/*
+ * Drop one thing that was really written from one row, for every @every-th such thing of the first
+ * variant of @s. Where what the step returns to may write the same, its footprint is still right
+ * and there is nothing to notice; that is so for about half.
+ */
+static bool test_mutations(const M2dScenario *s, unsigned every)
+{
+	Test t = {.c = collect_new()};
+	g_autoptr(GArray) all = NULL;
+	unsigned tried = 0, caught = 0;
+
+	test_variant(&t, s, s->n_variants != 0 ? 0 : -1, 2);
+	all = mutations(t.c);
+	for (guint i = 0; i < all->len; i += every, tried++)
+		caught +=
+			is_caught(s, s->n_variants != 0 ? 0 : -1, &g_array_index(all, Mutation, i));
+	printf("%s: %u of %u mutations caught\n", s->path, caught, tried);
+	g_free(t.mine);
+	collect_free(t.c);
+	return tried > 5 && 3 * caught >= tried;
 }
 
 int main(int argc, char **argv)
 {
-	g_autoptr(GPtrArray) files = scenario_files(argc, argv, 2);
-	unsigned runs = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
+	bool mutate = argc > 1 && strcmp(argv[1], "--mutate") == 0, ok = true;
+	unsigned n = argc > 1 + mutate ? (unsigned)atoi(argv[1 + mutate]) : 1;
+	g_autoptr(GPtrArray) files = scenario_files(argc, argv, 2 + mutate);
 	Test t = {.c = collect_new()};
 
 	for (guint i = 0; i < files->len; i++) {
@@ -205,12 +286,16 @@ int main(int argc, char **argv)
 
 		if (s == NULL)
 			g_error("%s", error->message);
-		for (int v = s->n_variants != 0 ? 0 : -1; v < (int)s->n_variants; v++)
-			test_variant(&t, s, v, runs);
+		if (mutate)
+			ok &= test_mutations(s, n);
+		for (int v = s->n_variants != 0 ? 0 : -1; v < (int)s->n_variants && !mutate; v++)
+			test_variant(&t, s, v, n);
 	}
-	printf("%" PRIu64 " steps, %" PRIu64 " pairs, %" PRIu64 " independent, %" PRIu64 " wrong\n",
-	       t.steps, t.pairs, t.independent, t.wrong);
+	if (!mutate)
+		printf("%" PRIu64 " steps, %" PRIu64 " pairs, %" PRIu64 " independent, %" PRIu64
+		       " wrong\n",
+		       t.steps, t.pairs, t.independent, t.wrong);
 	g_free(t.mine);
 	collect_free(t.c);
-	return t.wrong != 0;
+	return t.wrong != 0 || !ok;
 }
