@@ -44,6 +44,10 @@ static void append_who(const M2dCheck *c, GString *s, const M2dMoment *m)
 {
 	const char *label = NULL;
 
+	if (m->actor == M2D_NO_ACTOR && m->vcpu != M2D_NO_ACTOR) {
+		g_string_append_printf(s, "hardware of vcpu%u", m->vcpu);
+		return;
+	}
 	if (m->actor == M2D_NO_ACTOR) {
 		g_string_append(s, "set-up");
 		return;

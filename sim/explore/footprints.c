@@ -15,6 +15,14 @@ enum {
 
 #define OTHER(classes) ((M2dTouch)(classes) << M2D_TOUCH_OTHER)
 
+/* What is touched together is entered together: see tests/footprints/print-rows.c. */
+#define ALL_MEMORY (LAYOUT | GUEST | SPTE | HOST)
+#define ALL_MMU    (SHADOW | RMAP | TRACK | DIRTY)
+#define ALL_BOOKS  (NODES | DUE | FOLLOW | BOOKS)
+#define ALL_LOCKS  (SLOTS | LOCK_MMU | LOCK_SLOTS | LOCK_UNSYNC | SEQ | GEN)
+#define ALL_CPUS   (MODE | HW | ITEMS | OTHER(MODE | HW | ITEMS))
+#define ALL_ITEMS  (ITEMS | OTHER(ITEMS))
+
 #define START           M2D_SEG_START, 0
 #define OPERATION(name) M2D_SEG_START, M2D_OP_##name + 1
 #define POINT(name)     M2D_SEG_POINT, M2D_PT_##name
