@@ -96,8 +96,9 @@ struct _M2dEvTask {
 	bool owes;     /* a flush */
 	M2dEvRef owed; /* by what */
 	const char *owed_what, *owed_doubt;
-	bool in_protect;  /* it write-protects or cleans for the dirty log */
-	bool uncommitted; /* shadow pages prepared for zapping, and not committed */
+	unsigned owed_also; /* a kind that must be recorded to be sure; 0: none */
+	bool in_protect;    /* it write-protects or cleans for the dirty log */
+	bool uncommitted;   /* shadow pages prepared for zapping, and not committed */
 	M2dEvRef prepared;
 	bool loaded; /* a root, and not flushed since */
 	M2dEvRef load;
@@ -191,9 +192,10 @@ struct _M2dEvidence {
 	/* Time. */
 	uint64_t cpu_time[256];
 	uint8_t cpu_seen[256];
-	uint64_t time;    /* of the last event */
-	unsigned unloads; /* of roots by vCPUs, since the last entry */
-	bool lossy;       /* events were lost or could not be read: what went before is forgotten */
+	uint64_t time;     /* of the last event */
+	unsigned time_cpu; /* its CPU; 256: there was none */
+	unsigned unloads;  /* of roots by vCPUs, since the last entry */
+	bool lossy; /* events were lost or could not be read: what went before is forgotten */
 	bool birth; /* the VM was made in view and nothing is lost since: what is unknown is not */
 	bool born;  /* the first event of a vCPU is past */
 	bool tdp, several_vms, nested, smm;
@@ -224,8 +226,9 @@ struct _M2dEvidence {
 	GHashTable *by_pfn;     /* M2dEvTable by table page */
 	GHashTable *freed;      /* M2dEvFreed by page of a zapped table */
 	uint64_t bytes;
-	bool gen_known;
-	uint8_t gen; /* mmu_valid_gen */
+	bool gen_known,
+		gen_moves; /* moves: pages of generation 1 exist, so that it means something */
+	uint8_t gen;       /* mmu_valid_gen */
 	bool zap_gen_known;
 	uint8_t zap_gen; /* that the last zap-all ended */
 	M2dEvRef zap_all;
@@ -253,8 +256,8 @@ static inline M2dEvRef m2d_ev_ref(const M2dEvidence *ev)
 /* One line about a finding and the events that lead to it; see m2d_ev_report(). */
 typedef struct {
 	M2dRule rule;
-	unsigned needs;    /* M2dEvFinding.needs */
-	const char *doubt; /* NULL: certain */
+	unsigned needs, also; /* see M2dEvFinding */
+	const char *doubt;    /* NULL: certain */
 	const M2dEvRef *refs[M2D_EV_REFS - 1];
 	const char *labels[M2D_EV_REFS - 1];
 } M2dEvReport;

@@ -36,6 +36,7 @@ M2dEvidence *m2d_evidence_new(const M2dEvidenceOptions *options)
 	M2dEvidence *ev = g_new0(M2dEvidence, 1);
 
 	ev->options = *options;
+	ev->time_cpu = 256;
 	ev->findings = g_array_new(FALSE, TRUE, sizeof(M2dEvFinding));
 	g_array_set_clear_func(ev->findings, clear_finding);
 	ev->tasks = g_ptr_array_new_with_free_func(g_free);
@@ -90,7 +91,10 @@ static char *event_fields(const M2dCapEvent *e)
 
 void m2d_ev_report(M2dEvidence *ev, const M2dEvReport *report, const char *format, ...)
 {
-	M2dEvFinding f = {.rule = report->rule, .needs = report->needs, .doubt = report->doubt};
+	M2dEvFinding f = {.rule = report->rule,
+			  .needs = report->needs,
+			  .also = report->also,
+			  .doubt = report->doubt};
 	va_list args;
 
 	if (ev->kept[f.rule] == M2D_EV_MAX_PER_RULE) {
@@ -199,6 +203,7 @@ static void check_time(M2dEvidence *ev, const M2dCapEvent *e)
 	ev->cpu_seen[cpu] = 1;
 	ev->cpu_time[cpu] = e->time;
 	ev->time = e->time;
+	ev->time_cpu = cpu;
 }
 
 /* The same event twice in a row at the same time of one CPU. */
@@ -519,14 +524,31 @@ static void check_end(M2dEvidence *ev)
 					t->level, t->gfn);
 }
 
+/* If pages were zapped and nothing told of them, what is known of pages outlives them. */
+static bool needs_zaps(const M2dEvidence *ev, M2dRule rule)
+{
+	if (ev->tdp || ev->seen[M2D_CAP_ZAP_PAGE])
+		return false;
+	if (!ev->seen[M2D_CAP_ZAP_ALL_FAST] && !ev->seen[M2D_CAP_COMMIT_ZAP] &&
+	    !ev->seen[M2D_CAP_MMU_UNLOAD])
+		return false;
+	return rule == M2D_RULE_OBSOLETE_PAGE || rule == M2D_RULE_TABLE_LEFT ||
+	       rule == M2D_RULE_TABLE_UNKNOWN || rule == M2D_RULE_TABLE_REUSED ||
+	       rule == M2D_RULE_UNSYNC_STATE || rule == M2D_RULE_SPTE_TRANSITION ||
+	       rule == M2D_RULE_WRITABLE_SHADOWED || rule == M2D_RULE_FLUSH_OWED;
+}
+
 void m2d_evidence_finish(M2dEvidence *ev)
 {
+	/* The event of now is gone with whoever read it. */
+	ev->now = ev->time_cpu < 256 ? &ev->last_of_cpu[ev->time_cpu].event : NULL;
 	if (ev->now != NULL)
 		check_end(ev);
 	for (guint i = 0; i < ev->findings->len;) {
 		M2dEvFinding *f = &g_array_index(ev->findings, M2dEvFinding, i);
 
-		if (f->needs != 0 && !ev->seen[f->needs]) {
+		if ((f->needs != 0 && !ev->seen[f->needs]) ||
+		    (f->also != 0 && !ev->seen[f->also]) || needs_zaps(ev, f->rule)) {
 			g_array_remove_index(ev->findings, i);
 			continue;
 		}

@@ -50,7 +50,8 @@ typedef struct {
 	M2dEvRef refs[M2D_EV_REFS];
 	const char *labels[M2D_EV_REFS]; /* what each is in this story */
 	char *event;                     /* fields of the last one */
-	unsigned needs; /* kind that must be recorded at all for this to be a finding; 0: none */
+	unsigned needs,
+		also; /* kinds that must be recorded at all for it to be a finding; 0: none */
 } M2dEvFinding;
 
 typedef struct {

@@ -315,9 +315,15 @@ static void check_caller(M2dEvidence *ev, M2dEvTask *task, unsigned kind)
 	    !ev->birth || before == M2D_CAP_SVM_FLUSH_CURRENT || before == M2D_CAP_SVM_FLUSH_ALL ||
 	    before == M2D_CAP_SYNC_PREV_ROOTS || before == M2D_CAP_VCPU_FLUSH_GUEST)
 		return;
-	m2d_ev_missing(ev, &task->last_exit, M2D_CAP_SVM_FLUSH_CURRENT,
-		       "a guest flush may come from a function that is not recorded",
-		       "the ASID is flushed, and no flush function was called");
+	m2d_ev_report(ev,
+		      &(M2dEvReport){.rule = M2D_RULE_MISSING_EVENT,
+				     .needs = M2D_CAP_SVM_FLUSH_CURRENT,
+				     .also = M2D_CAP_SVM_FLUSH_ALL,
+				     .doubt = "a guest flush may come from a function that is not "
+					      "recorded",
+				     .refs = {&task->last_exit},
+				     .labels = {"before"}},
+		      "the ASID is flushed, and no flush function was called");
 }
 
 /* A flush on the vCPU's own CPU. */
@@ -448,6 +454,7 @@ void m2d_ev_flush_event(M2dEvidence *ev, M2dEvTask *task)
 			task->owed = task->prepared;
 			task->owed_what = "shadow pages are freed";
 			task->owed_doubt = NULL;
+			task->owed_also = 0;
 		}
 		task->uncommitted = false;
 		break;
@@ -483,6 +490,7 @@ void m2d_ev_boundary(M2dEvidence *ev, M2dEvTask *task)
 		m2d_ev_report(ev,
 			      &(M2dEvReport){.rule = M2D_RULE_FLUSH_OWED,
 					     .needs = M2D_CAP_FLUSH_REMOTE,
+					     .also = task->owed_also,
 					     .doubt = task->owed_doubt,
 					     .refs = {&task->op_ref, &task->owed},
 					     .labels = {"operation", "took away"}},

@@ -33,7 +33,15 @@ static void page_finding(M2dEvidence *ev, M2dRule rule, const M2dEvRef *ref, con
 {
 	const M2dCapEvent *e = ev->now;
 
-	m2d_ev_report(ev, &(M2dEvReport){.rule = rule, .refs = {ref}, .labels = {label}},
+	m2d_ev_report(ev,
+		      &(M2dEvReport){.rule = rule,
+				     .needs = rule == M2D_RULE_UNSYNC_STATE ? M2D_CAP_SYNC_PAGE
+									    : M2D_CAP_GET_PAGE,
+				     .also = rule == M2D_RULE_UNSYNC_STATE ? M2D_CAP_UNSYNC_PAGE
+					     : ev->tdp                     ? M2D_CAP_TDP_SPTE
+									   : 0,
+				     .refs = {ref},
+				     .labels = {label}},
 		      "page of gfn 0x%" G_GINT64_MODIFIER "x level %u: %s", e->u.page.gfn,
 		      (unsigned)(e->u.page.role & M2D_CAP_ROLE_LEVEL), what);
 }
@@ -45,13 +53,38 @@ static void check_generation(M2dEvidence *ev)
 	const M2dCapEvent *e = ev->now;
 
 	m2d_ev_premise(ev, M2D_RULE_OBSOLETE_PAGE);
+	ev->gen_moves |= e->u.page.gen != 0;
 	if (!ev->gen_known) {
 		ev->gen_known = true;
 		ev->gen = (uint8_t)e->u.page.gen;
-	} else if (ev->gen != e->u.page.gen) {
+	} else if (ev->gen != e->u.page.gen && ev->gen_moves) {
 		page_finding(ev, M2D_RULE_OBSOLETE_PAGE, &ev->zap_all, "zap-all",
 			     "got with a generation that is not the current one");
 	}
+}
+
+/* A root of the TDP MMU; while there is a valid one, only for another role. */
+static void new_root(M2dEvidence *ev, unsigned level)
+{
+	const M2dCapEvent *e = ev->now;
+
+	for (M2dEvTable *t = m2d_ev_tables(ev, level, e->u.page.gfn); t != NULL && !ev->smm;
+	     t = m2d_ev_next_table(t->next, level, e->u.page.gfn)) {
+		if (t->state != M2D_EV_LIVE || !ev->birth)
+			continue;
+		m2d_ev_report(
+			ev,
+			&(M2dEvReport){.rule = M2D_RULE_OBSOLETE_PAGE,
+				       .needs = M2D_CAP_ZAP_ALL_FAST,
+				       .doubt = "its role may differ in bits that are not printed",
+				       .refs = {&t->made},
+				       .labels = {"made"}},
+			"a root is made while there is a valid one");
+		/* Which of them later changes are of is not sure any more. */
+		ev->birth = false;
+	}
+	m2d_ev_table_new(ev, 0xff, level, e->u.page.gfn);
+	ev->summary.roots++;
 }
 
 static void get_page(M2dEvidence *ev, M2dEvTask *task)
@@ -60,10 +93,12 @@ static void get_page(M2dEvidence *ev, M2dEvTask *task)
 	uint32_t role = (uint32_t)e->u.page.role;
 	unsigned level = role & M2D_CAP_ROLE_LEVEL;
 	M2dEvTable *t;
+	bool is_root;
 
 	if (level < 1 || level > 5)
 		return;
 	ev->root_level = MAX(ev->root_level, level);
+	is_root = level >= 4 && level == ev->root_level;
 	if (e->u.page.created) {
 		/* After a lost race the fault ends, and tries again behind another exit. */
 		if (task->get_page && task->get_level == level && task->get_gfn == e->u.page.gfn &&
@@ -71,17 +106,16 @@ static void get_page(M2dEvidence *ev, M2dEvTask *task)
 			m2d_ev_missing(ev, &task->last_exit, M2D_CAP_EXIT, NULL,
 				       "one fault makes the same page twice");
 		task->get_exit = task->last_exit.place;
-		if (level < ev->root_level) {
+		if (!is_root) {
 			task->get_page = true;
 			task->get_level = (uint8_t)level;
 			task->get_gfn = e->u.page.gfn;
 		}
-		if (ev->tdp && level < ev->root_level)
+		if (ev->tdp && !is_root)
 			return;
 	}
 	if (ev->tdp) {
-		t = m2d_ev_table_new(ev, 0xff, level, e->u.page.gfn);
-		ev->summary.roots++;
+		new_root(ev, level);
 		return;
 	}
 	if (ev->shadow || !is_direct(role))
@@ -258,7 +292,7 @@ void m2d_ev_zap_all_fast(M2dEvidence *ev, M2dEvTask *task)
 					     .refs = {&ev->zap_all},
 					     .labels = {"the one before"}},
 			      "two zap-alls end the same generation");
-	if (ev->shadow)
+	if (ev->shadow && ev->gen_moves)
 		check_leftovers(ev, !e->u.zap_all_fast.gen);
 	ev->zap_gen_known = true;
 	ev->zap_gen = (uint8_t)e->u.zap_all_fast.gen;
@@ -288,7 +322,13 @@ static void set_finding(M2dEvidence *ev, M2dRule rule, const M2dEvRef *ref, cons
 		m2d_spte_to_string(&ev->format, e->u.set_spte.spte, (unsigned)e->u.set_spte.level,
 				   text);
 	m2d_ev_report(
-		ev, &(M2dEvReport){.rule = rule, .refs = {ref}, .labels = {label}},
+		ev,
+		&(M2dEvReport){.rule = rule,
+			       .needs = rule == M2D_RULE_TABLE_UNKNOWN     ? M2D_CAP_GET_PAGE
+					: rule == M2D_RULE_SPTE_TRANSITION ? M2D_CAP_UNMAP_GFN
+									   : 0,
+			       .refs = {ref},
+			       .labels = {label}},
 		"gfn 0x%" G_GINT64_MODIFIER "x level %u spte 0x%" G_GINT64_MODIFIER "x (%s): %s",
 		e->u.set_spte.gfn, (unsigned)e->u.set_spte.level, e->u.set_spte.spte, text, what);
 }
@@ -406,7 +446,8 @@ static M2dEvTable *page_of_entry(M2dEvidence *ev, M2dEvTask *task)
 	M2dEvTable *t = m2d_ev_table_of_page(ev, pfn), *got = task->got[level];
 
 	if (t != NULL && t->level == level) {
-		if (t->state == M2D_EV_INVALID || (ev->gen_known && t->gen != ev->gen))
+		if (t->state == M2D_EV_INVALID ||
+		    (ev->gen_known && ev->gen_moves && t->gen != ev->gen))
 			set_finding(ev, M2D_RULE_OBSOLETE_PAGE, &t->unlinked, "zapped",
 				    "set in a page that is not valid any more");
 		return t;
@@ -448,6 +489,7 @@ static void note_lost_rights(M2dEvidence *ev, M2dEvTask *task, uint64_t old, con
 	/* That tracepoint went before the rule did. */
 	task->owed_doubt =
 		ev->seen[M2D_CAP_SET_SPTE_HVA] ? NULL : "kernels from 6.13 on do not flush then";
+	task->owed_also = M2D_CAP_UNMAP_GFN;
 	task->op_ref = (M2dEvRef){0};
 }
 
@@ -624,6 +666,7 @@ static void zap_indirect(M2dEvidence *ev, M2dEvTask *task, uint64_t gfn)
 	task->owed = g->ref;
 	task->owed_what = "an SPTE was unmapped by a notifier";
 	task->owed_doubt = NULL;
+	task->owed_also = 0;
 }
 
 /* A notifier or a range zap takes away what is known to be mapped: a flush is due. */
@@ -652,6 +695,7 @@ void m2d_ev_shadow_zap_range(M2dEvidence *ev, M2dEvTask *task, uint64_t start, u
 				task->owed = ref;
 				task->owed_what = "an SPTE was unmapped by a notifier";
 				task->owed_doubt = NULL;
+				task->owed_also = 0;
 				m2d_ev_set_entry(ev, t, index, 0);
 			}
 		}

@@ -67,6 +67,11 @@ static void set_region(M2dEvidence *ev, M2dEvTask *task)
 		s->flags = flags;
 		return;
 	}
+	/* Deleted, and made anew; nothing told of the zap between. */
+	if (s != NULL && s->state == M2D_EV_SLOT_GOING) {
+		g_array_remove_index(ev->slots, (guint)(s - (M2dEvSlot *)(void *)ev->slots->data));
+		s = NULL;
+	}
 	/* A move: the old place goes as in a deletion, the new one is there at once for us. */
 	if (s != NULL && s->state != M2D_EV_SLOT_GOING) {
 		begin_delete(ev, task, s);
@@ -241,8 +246,8 @@ void m2d_ev_notified(M2dEvidence *ev, M2dEvTask *task, uint64_t start, uint64_t 
 	for (guint i = 0; i < ev->slots->len; i++) {
 		const M2dEvSlot *s = &g_array_index(ev->slots, M2dEvSlot, i);
 
-		if (s->state == M2D_EV_SLOT_LIVE && start < s->hva + (s->pages << 12) &&
-		    end > s->hva)
+		if (ev->seen[M2D_CAP_INVAL_MMIO] && s->state == M2D_EV_SLOT_LIVE &&
+		    start < s->hva + (s->pages << 12) && end > s->hva)
 			task->hva_due++;
 	}
 }
@@ -288,7 +293,7 @@ void m2d_ev_protect(M2dEvidence *ev, M2dEvTask *task)
 	const M2dEvSlot *only = NULL;
 
 	task->protecting = false;
-	if (!ev->tdp || !ev->format_known)
+	if (!ev->tdp || !ev->format_known || !ev->birth)
 		return;
 	/* The kprobe does not say which slot; if just one is logged, that. */
 	for (guint i = 0; i < ev->slots->len; i++) {

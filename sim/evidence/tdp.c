@@ -93,7 +93,14 @@ static void spte_finding(M2dEvidence *ev, M2dRule rule, const M2dEvRef *ref, con
 {
 	char from[M2D_SPTE_TEXT], to[M2D_SPTE_TEXT];
 
-	m2d_ev_report(ev, &(M2dEvReport){.rule = rule, .refs = {ref}, .labels = {label}},
+	m2d_ev_report(ev,
+		      &(M2dEvReport){.rule = rule,
+				     .needs = rule == M2D_RULE_TABLE_UNKNOWN ||
+							      rule == M2D_RULE_SPTE_CHAIN
+						      ? M2D_CAP_GET_PAGE
+						      : 0,
+				     .refs = {ref},
+				     .labels = {label}},
 		      "gfn 0x%" G_GINT64_MODIFIER "x level %u: 0x%" G_GINT64_MODIFIER
 		      "x (%s) -> 0x%" G_GINT64_MODIFIER "x (%s): %s",
 		      c->gfn, c->level, c->from,
@@ -107,7 +114,7 @@ static void finish_removal(M2dEvidence *ev, M2dEvTask *task, M2dEvTable *t)
 	M2dEvRef ref;
 
 	m2d_ev_premise(ev, M2D_RULE_TABLE_LEFT);
-	if (!t->zap_told)
+	if (!t->zap_told && ev->birth)
 		m2d_ev_report(ev,
 			      &(M2dEvReport){.rule = M2D_RULE_MISSING_EVENT,
 					     .needs = M2D_CAP_ZAP_PAGE,
@@ -116,7 +123,7 @@ static void finish_removal(M2dEvidence *ev, M2dEvTask *task, M2dEvTable *t)
 			      "a table of level %u was unlinked, and no kvm_mmu_prepare_zap_page "
 			      "told of it",
 			      t->level);
-	for (unsigned i = 0; i < 512 && t->level >= 1; i++) {
+	for (unsigned i = 0; i < 512 && ev->birth; i++) {
 		uint64_t v;
 
 		if (t->chunks[i / M2D_EV_CHUNK] == NULL) {
@@ -137,7 +144,7 @@ static void finish_removal(M2dEvidence *ev, M2dEvTask *task, M2dEvTable *t)
 			t->gfn + i * m2d_ev_span(t->level), t->level);
 		break;
 	}
-	if (t->absent > 0 && t->removed != 512)
+	if (t->absent > 0 && t->removed != 512 && ev->birth)
 		m2d_ev_report(ev,
 			      &(M2dEvReport){.rule = M2D_RULE_MISSING_EVENT,
 					     .refs = {&t->unlinked},
@@ -198,7 +205,8 @@ static void link_table(M2dEvidence *ev, M2dEvTask *task, M2dEvTable *parent, con
 	const M2dEvFreed *freed = g_hash_table_lookup(ev->freed, GSIZE_TO_POINTER(pfn));
 
 	m2d_ev_premise(ev, M2D_RULE_TABLE_UNKNOWN);
-	if (!task->get_page || task->get_level != c->level - 1 || task->get_gfn != base)
+	if ((!task->get_page || task->get_level != c->level - 1 || task->get_gfn != base) &&
+	    (ev->birth || task->exited))
 		m2d_ev_report(
 			ev,
 			&(M2dEvReport){.rule = M2D_RULE_MISSING_EVENT, .needs = M2D_CAP_GET_PAGE},
@@ -206,7 +214,7 @@ static void link_table(M2dEvidence *ev, M2dEvTask *task, M2dEvTable *parent, con
 			"x is linked that no kvm_mmu_get_page told of",
 			c->level - 1, base);
 	task->get_page = false;
-	if (old != NULL)
+	if (old != NULL && ev->birth)
 		m2d_ev_report(ev,
 			      &(M2dEvReport){.rule = M2D_RULE_TABLE_REUSED,
 					     .refs = {&old->made},
@@ -250,7 +258,8 @@ static void note_flush_duty(M2dEvidence *ev, M2dEvTask *task, const M2dEvTable *
 
 	if (t->state == M2D_EV_DETACHED)
 		return;
-	if (kind == M2D_SPTE_T12 && task->op != 0)
+	if (kind == M2D_SPTE_T12 && task->op != 0 && c->gfn < task->op_end &&
+	    c->gfn + m2d_ev_span(c->level) > task->op_start)
 		what = "an SPTE was zapped";
 	else if ((kind == M2D_SPTE_T5 || kind == M2D_SPTE_T6 || kind == M2D_SPTE_T10) &&
 		 task->in_protect) /* a fault that makes an SPTE anew may leave D out */
@@ -262,6 +271,7 @@ static void note_flush_duty(M2dEvidence *ev, M2dEvTask *task, const M2dEvTable *
 	task->owed = m2d_ev_ref(ev);
 	task->owed_what = what;
 	task->owed_doubt = NULL;
+	task->owed_also = 0;
 	if (task->op == 0)
 		task->op_ref = (M2dEvRef){0};
 }
@@ -290,7 +300,7 @@ static void apply(M2dEvidence *ev, M2dEvTask *task, M2dEvTable *t, const Change 
 	}
 	if (!c->was && c->is) {
 		m2d_ev_premise(ev, M2D_RULE_OBSOLETE_PAGE);
-		if (!is_valid(t))
+		if (!is_valid(t) && ev->birth)
 			m2d_ev_report(ev,
 				      &(M2dEvReport){.rule = M2D_RULE_OBSOLETE_PAGE,
 						     .refs = {&root_of(t)->made, &ev->zap_all},
@@ -302,12 +312,24 @@ static void apply(M2dEvidence *ev, M2dEvTask *task, M2dEvTable *t, const Change 
 		spte_finding(ev, M2D_RULE_SPTE_TRANSITION, &t->made, "table made", c,
 			     "frozen in a table that was not taken out");
 	note_flush_duty(ev, task, t, c, kind);
-	if (table_was)
+	if (table_was) {
+		/* A range is zapped leaf by leaf; with tables goes all that is in a root. */
+		task->op = 0;
 		unlink_table(ev, task, c);
+	}
 	if (table_is && !(table_was && kind == M2D_SPTE_T11))
 		link_table(ev, task, t, c);
 	if (c->is && !table_is && !c->was)
 		m2d_ev_check_slot(ev, c->gfn);
+}
+
+/* From 6.10 on, bit 63 is set where nothing is present; what is present does not tell. */
+static void note_layout(M2dEvidence *ev, uint64_t v)
+{
+	if (ev->nonpresent63 || (v != M2D_BIT(63) && v != (M2D_BIT(63) | 0x5a0)))
+		return;
+	ev->nonpresent63 = true;
+	ev->format_known = false;
 }
 
 static M2dEvTable *unknown_table(M2dEvidence *ev, const Change *c, uint8_t as)
@@ -335,8 +357,8 @@ void m2d_ev_tdp_event(M2dEvidence *ev, M2dEvTask *task)
 		return;
 	if (!ev->tdp)
 		m2d_ev_tdp_begins(ev);
-	if (c.from == M2D_BIT(63) || c.to == M2D_BIT(63))
-		ev->nonpresent63 = true;
+	note_layout(ev, c.from);
+	note_layout(ev, c.to);
 	if (!m2d_ev_format(ev, c.to))
 		m2d_ev_format(ev, c.from);
 	c.index = m2d_ev_index(c.gfn, c.level);
@@ -351,6 +373,9 @@ void m2d_ev_tdp_event(M2dEvidence *ev, M2dEvTask *task)
 		if (ev->birth)
 			spte_finding(ev, M2D_RULE_TABLE_UNKNOWN, &(M2dEvRef){0}, "", &c,
 				     "in a table that was not made, or is gone");
+		t = unknown_table(ev, &c, as);
+	} else if (!match && !ev->birth) {
+		/* There may be a root that was made before the record begins. */
 		t = unknown_table(ev, &c, as);
 	} else if (!match) {
 		uint64_t had = m2d_ev_entry(ev, t, c.index, &ref);

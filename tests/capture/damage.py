@@ -206,6 +206,35 @@ class Healthy(unittest.TestCase):
                 self.assertGreater(doc["premises"]["time-order"], 400)
 
 
+class Partial(unittest.TestCase):
+    """What is not recorded is not judged: nothing is certain in a part of a healthy record."""
+
+    def assert_silent(self, path):
+        lines = read(path)
+        parts = {"from %d %%" % (100 * share): lines[int(len(lines) * share):]
+                 for share in (.03, .2, .5, .8)}
+        parts["without kprobes"] = [line for line in lines if " (kvm_" not in line and
+                                    not re.search(r": \(\w+\+0x", line)]
+        parts["without flushes"] = [line for line in lines if "flush" not in line]
+        parts["of one CPU"] = [line for line in lines if "[000]" in line]
+        for name, part in parts.items():
+            with self.subTest(path=path, part=name):
+                certain, _, rules = check(part)
+                if name != "of one CPU":
+                    self.assertEqual(certain, 0, rules)
+
+    def test_cuts(self):
+        for path in glob.glob(os.path.join(DATA, "*.txt.gz")):
+            if "report" not in path:
+                self.assert_silent(path)
+
+    @NEED_ALL
+    def test_all(self):
+        for name in ("churn-tdp", "churn-6.12-tdp", "demand-tdp", "churn-legacy", "notif-legacy",
+                     "hv-shadow", "notif-shadow", "avic-tdp"):
+            self.assert_silent(os.path.join(CAPTURES, "dev-%s.txt.gz" % name))
+
+
 class Damage(unittest.TestCase):
     def damage(self, name, n, whole=False):
         total = 0
