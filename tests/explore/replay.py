@@ -14,7 +14,7 @@ from common import PROGRAM, SOURCE, run  # noqa: E402  pylint: disable=wrong-imp
 
 FILES = sorted(glob.glob(os.path.join(SOURCE, "scenarios", "**", "*.scn"), recursive=True))
 PROGRAMS = [PROGRAM] + [p for p in [os.environ.get("MMU2D_OTHER")] if p]
-STATES = "3000" if os.environ.get("MMU2D_SANITIZE", "none") != "none" else "20000"
+STATES = "3000" if os.environ.get("MMU2D_SANITIZE", "none") != "none" else "6000"
 
 
 def state_in(schedule):

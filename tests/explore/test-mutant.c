@@ -13,6 +13,9 @@
 #ifndef PROGRAMS
 #define PROGRAMS 3000u
 #endif
+#ifndef MAX_STATES
+#define MAX_STATES 1000000
+#endif
 
 typedef enum {
 	PLAIN,
@@ -28,16 +31,17 @@ static M2dExResult *explore(Toy *t, Way way)
 	o.no_sleep = way == PLAIN;
 	o.no_persistent = way != BOTH;
 	o.all_violations = true;
-	o.max_states = 1000000;
+	o.max_states = MAX_STATES;
 	return m2d_explore(toy_model(t), &o);
 }
 
 /* Programs on which the reduced search misses an end, a violation or a deadlock. */
 static unsigned compare_programs(Way way, bool loops)
 {
-	unsigned wrong = 0;
+	/* Those without loops are larger, and what they catch they catch often. */
+	unsigned wrong = 0, programs = loops ? PROGRAMS : PROGRAMS / 10;
 
-	for (uint64_t seed = 1; seed <= PROGRAMS; seed++) {
+	for (uint64_t seed = 1; seed <= programs; seed++) {
 		ToyProgram p;
 		Toy *t;
 		Reachable plain;
@@ -88,8 +92,8 @@ int main(int argc, char **argv)
 		unsigned straight = compare_programs((Way)way, false);
 		unsigned loops = compare_programs((Way)way, true);
 
-		printf("wrong with %s: %u programs, %u with loops, of %u each\n", names[way],
-		       straight, loops, PROGRAMS);
+		printf("wrong with %s: %u programs of %u, %u with loops of %u\n", names[way],
+		       straight, PROGRAMS / 10, loops, PROGRAMS);
 		caught |= straight + loops != 0;
 	}
 	printf("wrong with a cycle of one thread: %u\n", round);
