@@ -24,7 +24,8 @@ struct _M2dExWorld {
 	M2dExWorldState *st;
 	M2dExModel model;
 	GArray *program[M2D_EX_MAX_ACTORS]; /* of unsigned: steps of the actor */
-	bool *beside;     /* by step: it may begin while another step of its actor is under way */
+	/* By step: it may begin while another step of its actor is under way; NULL: none may. */
+	bool *beside;
 	unsigned n_vm;    /* actors of the VM; behind them one for each processor */
 	GArray *hw_pages; /* of M2dHwAct */
 	uint64_t *ended;  /* by step of the scenario: how often it came to its end; statistics */

@@ -22,7 +22,8 @@ static void footprint(void *data, unsigned actor, M2dFootprint *fp)
 	}
 	s = m2d_ex_world_step(x, actor, &index);
 	m2d_footprints_next(x->footprints, actor, s != NULL ? &s->op : NULL, fp);
-	if (m2d_kvm_idle(x->w->vm, actor) ? s == NULL : s != NULL && x->beside[index]) {
+	if (m2d_kvm_idle(x->w->vm, actor) ? s == NULL
+					  : s != NULL && x->beside != NULL && x->beside[index]) {
 		/* Scheduled out, for another vCPU or beside what is under way. */
 		m2d_footprints_begin(x->footprints, actor, s != NULL ? &s->op : &yield, &more);
 		fp->read |= more.read;

@@ -92,10 +92,14 @@ static Ways ways_on(const M2dExWorld *x, unsigned actor)
 {
 	M2dVm *vm = x->w->vm;
 	unsigned index = 0;
-	const M2dScnStep *s = m2d_ex_world_step(x, actor, &index);
+	const M2dScnStep *s;
 	Ways w = {.step = m2d_kvm_wants_step(vm, actor)};
 	bool loaded;
 
+	/* Most scenarios have no such step. */
+	if (x->beside == NULL)
+		return w;
+	s = m2d_ex_world_step(x, actor, &index);
 	if (s == NULL || !x->beside[index])
 		return w;
 	loaded = vm->vcpu[actor]->loaded;
@@ -169,7 +173,7 @@ static bool is_beside(const M2dExWorld *x, unsigned actor, unsigned alt)
 {
 	Ways w;
 
-	if (m2d_kvm_idle(x->w->vm, actor))
+	if (x->beside == NULL || m2d_kvm_idle(x->w->vm, actor))
 		return false;
 	w = ways_on(x, actor);
 	return w.beside && (alt == 1 || !w.step);
@@ -273,7 +277,7 @@ static unsigned end_violation(void *data)
  */
 static void make_beside(M2dExWorld *x)
 {
-	bool held[M2D_EX_MAX_ACTORS] = {false};
+	bool held[M2D_EX_MAX_ACTORS] = {false}, any = false;
 
 	x->beside = g_new0(bool, x->s->n_steps + 1);
 	for (unsigned i = 0; i < x->s->n_steps; i++) {
@@ -284,9 +288,12 @@ static void make_beside(M2dExWorld *x)
 			continue;
 		x->beside[i] = !s->is_continue && held[actor] &&
 			       (s->op.kind == M2D_OP_PREEMPT || s->op.kind == M2D_OP_RESUME);
+		any |= x->beside[i];
 		if (!x->beside[i])
 			held[actor] = s->until != NULL;
 	}
+	if (!any)
+		g_clear_pointer(&x->beside, g_free);
 }
 
 static void make_programs(M2dExWorld *x, uint64_t drop)

@@ -126,6 +126,14 @@ static void on_access(uint64_t off, uint64_t len, bool write, void *data)
 	}
 }
 
+/* What the driver looks at before is not the routine's. */
+static void on_resumed(void *data)
+{
+	Collect *c = data;
+
+	c->now = c->first;
+}
+
 static void on_pushed(unsigned routine, void *data)
 {
 	Collect *c = data;
@@ -160,7 +168,7 @@ void collect_begin_vm(Collect *c, M2dVm *vm, M2dCheck *check)
 	c->world = NULL;
 	c->vm = vm;
 	c->objects = m2d_objects_new(vm, check);
-	observe_frames(on_pushed, on_popped);
+	observe_frames(on_resumed, on_pushed, on_popped);
 }
 
 void collect_begin(Collect *c, M2dExWorld *world)
@@ -216,6 +224,7 @@ void collect_before(Collect *c, unsigned actor, const M2dOp *next)
 	begin(c, actor);
 	read_stack(c, next);
 	c->first = c->now;
+	c->now = NULL;
 	/* Begun and not stepped yet counts as idle: it is all one step. */
 	c->idle = t->sp == 0 || (c->depth == 1 && c->first->at.kind == M2D_SEG_START);
 	observe(c->vm->arena, on_access, c);

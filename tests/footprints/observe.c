@@ -9,6 +9,7 @@ static struct {
 	const M2dArena *arena;
 	ObserveFn fn;
 	void *data;
+	void (*resumed)(void *);
 	void (*pushed)(unsigned, void *);
 	void (*popped)(unsigned, void *);
 	unsigned off; /* inside the arena's own functions */
@@ -22,8 +23,10 @@ void observe(const M2dArena *arena, ObserveFn fn, void *data)
 	now.data = data;
 }
 
-void observe_frames(void (*pushed)(unsigned, void *), void (*popped)(unsigned, void *))
+void observe_frames(void (*resumed)(void *), void (*pushed)(unsigned, void *),
+		    void (*popped)(unsigned, void *))
 {
+	now.resumed = resumed;
 	now.pushed = pushed;
 	now.popped = popped;
 }
@@ -225,4 +228,14 @@ void __wrap_m2d_rt_pop(M2dRuntime *rt, const M2dFrame *frame, int64_t result)
 	now.off--;
 	if (now.arena != NULL && now.popped != NULL)
 		now.popped(routine, now.data);
+}
+
+bool __real_m2d_rt_step(M2dRuntime *rt, unsigned actor);
+bool __wrap_m2d_rt_step(M2dRuntime *rt, unsigned actor);
+
+bool __wrap_m2d_rt_step(M2dRuntime *rt, unsigned actor)
+{
+	if (now.arena != NULL && now.resumed != NULL)
+		now.resumed(now.data);
+	return __real_m2d_rt_step(rt, actor);
 }
