@@ -26,7 +26,7 @@ typedef struct {
 extern const M2dCommand m2d_cmd_replay, m2d_cmd_import, m2d_cmd_trace, m2d_cmd_gen, m2d_cmd_walk,
 	m2d_cmd_machines, m2d_cmd_knobs, m2d_cmd_profiles, m2d_cmd_plot, m2d_cmd_help, m2d_cmd_fmt,
 	m2d_cmd_lint, m2d_cmd_ladder, m2d_cmd_run, m2d_cmd_explore, m2d_cmd_duties,
-	m2d_cmd_invariants, m2d_cmd_check;
+	m2d_cmd_invariants, m2d_cmd_check, m2d_cmd_timeline, m2d_cmd_record;
 
 /**
  * m2d_cmd_parse: GOption with this program's manners.
