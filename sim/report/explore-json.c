@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/report/explore.h"
 
+#include "sim/explore/coverage.h"
+
 static void add_violations(M2dJson *j, const M2dExVariant *v)
 {
 	m2d_json_array_begin(j, "violations");
@@ -79,6 +81,7 @@ static void add_claims(M2dJson *j, const M2dExVariant *v)
 static void add_coverage(M2dJson *j, const M2dExVariant *v)
 {
 	const M2dScenario *s = v->scenario;
+	bool reachable[M2D_N_POINTS];
 
 	m2d_json_object_begin(j, "premises");
 	for (unsigned i = 0; i < M2D_N_INVARIANTS; i++)
@@ -90,6 +93,12 @@ static void add_coverage(M2dJson *j, const M2dExVariant *v)
 		if (v->points[i] != 0)
 			m2d_json_uint(j, m2d_point_name((M2dPoint)i), v->points[i]);
 	m2d_json_object_end(j);
+	m2d_json_array_begin(j, "points_not_passed");
+	m2d_ex_reachable_points(s, reachable);
+	for (unsigned i = 0; i < M2D_N_POINTS; i++)
+		if (reachable[i] && v->points[i] == 0)
+			m2d_json_string(j, NULL, m2d_point_name((M2dPoint)i));
+	m2d_json_array_end(j);
 	m2d_json_array_begin(j, "steps");
 	for (unsigned i = 0; i < s->n_steps; i++) {
 		if (s->steps[i].is_continue)

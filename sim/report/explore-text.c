@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/report/explore.h"
 
+#include "sim/explore/coverage.h"
 #include "sim/report/run.h"
 
 char *m2d_explore_verdict(const M2dExVariant *v)
@@ -68,6 +69,7 @@ char *m2d_explore_coverage(const M2dExVariant *v)
 {
 	const M2dScenario *s = v->scenario;
 	GString *text = g_string_new("    steps that ended:");
+	bool reachable[M2D_N_POINTS];
 
 	for (unsigned i = 0; i < s->n_steps; i++)
 		if (!s->steps[i].is_continue)
@@ -84,6 +86,11 @@ char *m2d_explore_coverage(const M2dExVariant *v)
 		if (v->points[i] != 0)
 			g_string_append_printf(text, " %s %" G_GUINT64_FORMAT,
 					       m2d_point_name((M2dPoint)i), v->points[i]);
+	g_string_append(text, "\n    points that its operations may pass, and none did:");
+	m2d_ex_reachable_points(s, reachable);
+	for (unsigned i = 0; i < M2D_N_POINTS; i++)
+		if (reachable[i] && v->points[i] == 0)
+			g_string_append_printf(text, " %s", m2d_point_name((M2dPoint)i));
 	g_string_append_c(text, '\n');
 	return g_string_free(text, FALSE);
 }

@@ -29,7 +29,8 @@ char *m2d_explore_table(const M2dExVariant *v, unsigned width);
 char *m2d_explore_verdict(const M2dExVariant *v);
 
 /* m2d_explore_coverage: how often each step ended, each invariant was at stake and each point was
- * passed, over all schedules, in three lines; g_free(). */
+ * passed, over all schedules, and which points of the routines that the operations may call nobody
+ * passed, in four lines; g_free(). */
 char *m2d_explore_coverage(const M2dExVariant *v);
 
 /* m2d_explore_uncovered: what never was, one line each, of what the scenario is about: steps that

@@ -165,6 +165,8 @@ char *m2d_run_verdict_text(const M2dScnRun *run)
 		add_expected(run, text);
 		if (run->findings->len != 0)
 			g_string_append(text, " (violated, as expected)");
+		else if (run->variant >= 0 && run->scenario->variants[run->variant].n_expect != 0)
+			g_string_append(text, " (violated in another order, as expected)");
 	} else {
 		g_string_append(text, "expected ");
 		add_expected(run, text);

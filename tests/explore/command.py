@@ -191,7 +191,8 @@ class Explore(CliMixin, unittest.TestCase):
         result = run("explore", "-q", PV_FLUSH, "--variant", "after", "--require-coverage")
         self.assert_status(result, 0)
         counts = run("explore", "-q", PV_FLUSH, "--variant", "after", "--coverage").stdout
-        for word in ("steps that ended: line", "unsynced-shadow", "flag-set"):
+        for word in ("steps that ended: line", "unsynced-shadow", "flag-set",
+                     "none did: spte-read emulated freed\n"):
             self.assertIn(word, counts)
 
     def test_engines_agree(self):
