@@ -253,6 +253,12 @@ static bool explore_file(const char *path, M2dJson *json, int *status, GError **
 		first = 0;
 		last = (int)s->n_variants - 1;
 	}
+	if (o.drop != NULL) {
+		g_autoptr(GArray) what = m2d_ex_drop_find(s, o.drop, error);
+
+		if (what == NULL)
+			return false;
+	}
 	if (json == NULL)
 		printf("%s: %s\n", s->path, s->title != NULL ? s->title : "");
 	for (int v = first; v <= last; v++)

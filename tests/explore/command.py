@@ -178,8 +178,7 @@ class Explore(CliMixin, unittest.TestCase):
         self.assertNotIn("drops", rows[0])
 
     def test_drop_says_what_it_wants(self):
-        result = run("explore", "-q", PV_FLUSH, "--variant", "after", "--json", "--drop",
-                     "flush-pvv")
+        result = run("explore", "-q", PV_FLUSH, "--drop", "flush-pvv")
         self.assert_fails(result, 2, "flush-pvv", "flush-pv")
 
     def test_coverage(self):
