@@ -141,7 +141,7 @@ bool m2d_maybe_writable(const M2dCheck *c, uint64_t pfn)
 static void count_map(M2dCheck *c, uint64_t spte, unsigned level, int by)
 {
 	uint16_t *writable;
-	uint64_t i, n = UINT64_C(1) << (9 * (level - 1));
+	uint64_t i, n = UINT64_C(1) << (9 * (level - 1)), end;
 
 	if (!m2d_spte_is_present(&c->vm->fmt, spte) || !m2d_spte_is_last(spte, level))
 		return;
@@ -150,8 +150,12 @@ static void count_map(M2dCheck *c, uint64_t spte, unsigned level, int by)
 		CHECK_PUT(c, *writable, *writable + by);
 	}
 	i = m2d_spte_pfn(&c->vm->fmt, spte) - c->vm->cfg.first_pfn;
-	for (uint64_t k = i; k < i + n; k++)
-		if (k < c->vm->cfg.n_pfns)
+	end = MIN(i + n, c->vm->cfg.n_pfns);
+	if (c->vm->arena->journal == NULL)
+		for (uint64_t k = i; k < end; k++)
+			c->maps[k] = (uint16_t)(c->maps[k] + by);
+	else
+		for (uint64_t k = i; k < end; k++)
 			CHECK_PUT(c, c->maps[k], c->maps[k] + by);
 }
 

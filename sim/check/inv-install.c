@@ -42,14 +42,18 @@ static bool shadowed_in(const M2dCheck *c, const M2dLeaf *leaf)
 {
 	const uint16_t *track = m2d_slot_track(c->vm, leaf->slot, leaf->gfn);
 	M2dSpIndex max = m2d_shadow_max_sp(c->vm), by;
+	uint16_t tracked = 0;
 
 	for (uint64_t i = 0; i < leaf->n; i++)
-		if (track[i] != 0)
+		tracked |= track[i];
+	if (tracked != 0)
+		return true;
+	for (M2dSpIndex sp = 1; sp < max; sp++) {
+		uint64_t gfn = m2d_sp(c->vm, sp)->gfn;
+
+		if (gfn - leaf->gfn < leaf->n && m2d_shadowed(c, leaf->as, gfn, &by))
 			return true;
-	for (M2dSpIndex sp = 1; sp < max; sp++)
-		if (m2d_sp(c->vm, sp)->gfn - leaf->gfn < leaf->n &&
-		    m2d_shadowed(c, leaf->as, m2d_sp(c->vm, sp)->gfn, &by))
-			return true;
+	}
 	return false;
 }
 

@@ -81,18 +81,16 @@ struct _M2dItems {
 /* Objects lie behind the map of their chunk. */
 #define M2D_POOL_MAP_BYTES (M2D_POOL_CHUNK / 8)
 
-static inline uint64_t *m2d_pool_chunk(const M2dArena *arena, const M2dItemPool *pool, uint32_t id)
-{
-	return m2d_arena_at(arena, pool->chunk[id / M2D_POOL_CHUNK]);
-}
-
-/* With the size known at compile time: this is where the store spends its time. */
+/* Items and nodes are named by where they lie in the arena, in words: this is where the store
+ * spends its time. */
 static inline M2dItem *m2d_item_at(const M2dItems *items, M2dItemId id)
 {
-	uint32_t i = id / M2D_MAX_WATCHED;
-	uint64_t *chunk = m2d_pool_chunk(items->arena, &items->s->items[id % M2D_MAX_WATCHED], i);
+	return m2d_arena_at(items->arena, (uint64_t)id * 8);
+}
 
-	return (M2dItem *)(void *)((uint8_t *)chunk + M2D_POOL_MAP_BYTES) + i % M2D_POOL_CHUNK;
+static inline M2dNode *m2d_node(const M2dItems *items, uint32_t id)
+{
+	return m2d_arena_at(items->arena, (uint64_t)id * 8);
 }
 
 /* m2d_items_pool_grow: make the next chunk. */
@@ -116,20 +114,4 @@ static inline uint32_t *m2d_items_frame(const M2dItems *items, uint64_t hpa)
 static inline uint32_t m2d_items_bucket(uint64_t hpa)
 {
 	return (uint32_t)((hpa >> 3) * UINT64_C(0x9e3779b97f4a7c15) >> 52);
-}
-
-/* Number of node @i that lies in item @id; numbers below are those of a pool. */
-#define M2D_NODE_IN_ITEM    0x80000000u
-#define M2D_NODE_OWN(id, i) (M2D_NODE_IN_ITEM | (id)*M2D_OWN_NODES | (i))
-
-static inline M2dNode *m2d_node(const M2dItems *items, uint32_t id)
-{
-	uint32_t i = id / M2D_MAX_WATCHED;
-	uint64_t *chunk;
-
-	if (id & M2D_NODE_IN_ITEM)
-		return &m2d_item_at(items, (id & ~M2D_NODE_IN_ITEM) / M2D_OWN_NODES)
-				->own[id % M2D_OWN_NODES];
-	chunk = m2d_pool_chunk(items->arena, &items->s->nodes[id % M2D_MAX_WATCHED], i);
-	return (M2dNode *)(void *)((uint8_t *)chunk + M2D_POOL_MAP_BYTES) + i % M2D_POOL_CHUNK;
 }

@@ -60,13 +60,36 @@ M2D_ALWAYS_INLINE void pool_give(M2dArena *arena, M2dItemPool *pool, uint32_t id
 {
 	static const uint8_t none[MAX(sizeof(M2dItem), sizeof(M2dNode))];
 	unsigned chunk = id / M2D_POOL_CHUNK, i = id % M2D_POOL_CHUNK;
-	uint64_t *map = m2d_pool_chunk(arena, pool, id);
+	uint64_t *map = m2d_arena_at(arena, pool->chunk[chunk]);
 
 	m2d_arena_write(arena, (uint8_t *)(map + MAP_WORDS) + (size_t)i * size, none, size);
 	m2d_set64(arena, &map[i / 64], map[i / 64] | M2D_BIT(i % 64));
 	if (!(pool->any[chunk / 64] >> chunk % 64 & 1))
 		m2d_set64(arena, &pool->any[chunk / 64],
 			  pool->any[chunk / 64] | M2D_BIT(chunk % 64));
+}
+
+/* Where object @number is, in words. */
+M2D_ALWAYS_INLINE uint32_t place_of(const M2dItemPool *pool, uint32_t number, uint32_t size)
+{
+	uint64_t off = pool->chunk[number / M2D_POOL_CHUNK] + M2D_POOL_MAP_BYTES +
+		       (uint64_t)(number % M2D_POOL_CHUNK) * size;
+
+	return (uint32_t)(off / 8);
+}
+
+/* The number of the node that is there. */
+static uint32_t number_of(const M2dItemPool *pool, uint32_t node)
+{
+	uint64_t off = (uint64_t)node * 8, first = 0;
+	unsigned chunk = 0;
+
+	for (;; chunk++) {
+		first = pool->chunk[chunk] + M2D_POOL_MAP_BYTES;
+		if (off - first < (uint64_t)M2D_POOL_CHUNK * sizeof(M2dNode))
+			break;
+	}
+	return chunk * M2D_POOL_CHUNK + (uint32_t)((off - first) / sizeof(M2dNode));
 }
 
 /* --- life of the store ------------------------------------------------------------------------ */
@@ -151,8 +174,9 @@ M2dItem *m2d_item(const M2dItems *items, M2dItemId id)
 
 static struct M2dItemPast *past_of(M2dItems *items, M2dItemId id)
 {
-	unsigned cpu = id % M2D_MAX_WATCHED;
-	uint32_t i = id / M2D_MAX_WATCHED, *n = &items->n_past[cpu], more;
+	const M2dItem *it = m2d_item_at(items, id);
+	unsigned cpu = it->cpu;
+	uint32_t i = it->number, *n = &items->n_past[cpu], more;
 
 	if (i >= *n) {
 		more = MAX(i + 1, MAX(2 * *n, 256));
@@ -174,7 +198,8 @@ M2dItemStory *m2d_item_story(M2dItems *items, M2dItemId id)
 
 M2dMoment m2d_item_birth(const M2dItems *items, M2dItemId id)
 {
-	const struct M2dItemPast *past = &items->past[id % M2D_MAX_WATCHED][id / M2D_MAX_WATCHED];
+	const M2dItem *it = m2d_item_at(items, id);
+	const struct M2dItemPast *past = &items->past[it->cpu][it->number];
 
 	return (M2dMoment){.time = past->time,
 			   .step = past->step,
@@ -248,6 +273,7 @@ static void unlink_node(M2dItems *items, const M2dNode *n)
 static void free_item(M2dItems *items, M2dItemId id)
 {
 	const M2dItem *it = m2d_item_at(items, id);
+	M2dItemPool *nodes = &items->s->nodes[it->cpu];
 	uint32_t node = it->nodes;
 
 	if (it->guest != 0 || it->host != 0)
@@ -258,15 +284,13 @@ static void free_item(M2dItems *items, M2dItemId id)
 		if (!(n.key & M2D_NODE_PARENT))
 			unlink_node(items, &n);
 		/* The others go with their item. */
-		if (!(node & M2D_NODE_IN_ITEM))
-			pool_give(items->arena, &items->s->nodes[node % M2D_MAX_WATCHED],
-				  node / M2D_MAX_WATCHED, sizeof(M2dNode));
+		if (node - id >= sizeof(M2dItem) / 8)
+			pool_give(items->arena, nodes, number_of(nodes, node), sizeof(M2dNode));
 		if (n.key & M2D_NODE_PARENT)
 			m2d_items_release(items, (M2dItemId)n.key);
 		node = n.next;
 	}
-	pool_give(items->arena, &items->s->items[id % M2D_MAX_WATCHED], id / M2D_MAX_WATCHED,
-		  sizeof(M2dItem));
+	pool_give(items->arena, &items->s->items[it->cpu], it->number, sizeof(M2dItem));
 }
 
 void m2d_items_hold(M2dItems *items, M2dItemId id)
@@ -333,14 +357,16 @@ static uint32_t *place_in_bucket(const M2dItems *items, uint64_t hpa, uint32_t n
 }
 
 /* Node for @key of the item, in front of node @next. */
-static uint32_t add_node(M2dItems *items, M2dItemId id, unsigned nth, uint64_t key, uint32_t next)
+static uint32_t add_node(M2dItems *items, M2dItemPool *nodes, M2dItemId id, unsigned nth,
+			 uint64_t key, uint32_t next)
 {
-	uint32_t node, *link = NULL, cpu = id % M2D_MAX_WATCHED;
+	uint32_t node, *link = NULL;
 	M2dNode n = {.key = key, .item = id, .next = next};
 
-	node = nth < M2D_OWN_NODES
-		       ? M2D_NODE_OWN(id, nth)
-		       : pool_take(items->arena, &items->s->nodes[cpu]) * M2D_MAX_WATCHED + cpu;
+	if (nth < M2D_OWN_NODES)
+		node = id + (uint32_t)(offsetof(M2dItem, own) + nth * sizeof(M2dNode)) / 8;
+	else
+		node = place_of(nodes, pool_take(items->arena, nodes), sizeof(M2dNode));
 	if (!(key & M2D_NODE_PARENT)) {
 		count_frame(items, key & M2D_NODE_HPA, 1);
 		link = place_in_bucket(items, key & M2D_NODE_HPA, node, &n.hash_prev);
@@ -358,20 +384,24 @@ M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, M2dHeld *
 {
 	M2dItems *items = c->items;
 	const M2dArray *a = &c->mmu->tlb.array[array];
-	M2dItemId id = pool_take(items->arena, &items->s->items[c->id]) * M2D_MAX_WATCHED + c->id;
+	M2dItemPool *pool = &items->s->items[c->id], *nodes = &items->s->nodes[c->id];
+	uint32_t number = pool_take(items->arena, pool);
+	M2dItemId id = place_of(pool, number, sizeof(M2dItem));
 	M2dItem it = {.tag = a->tag[slot],
 		      .data = a->data[slot],
 		      .gfn = M2D_NO_GFN,
 		      .cpu = (uint8_t)c->id,
 		      .array = (uint8_t)array,
-		      .owner = M2D_NO_ACTOR};
+		      .owner = M2D_NO_ACTOR,
+		      .number = number};
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < held->n_parents; i++)
-		it.nodes = add_node(items, id, n++, M2D_NODE_PARENT | held->parent[i], it.nodes);
+		it.nodes = add_node(items, nodes, id, n++, M2D_NODE_PARENT | held->parent[i],
+				    it.nodes);
 	held->n_parents = 0;
 	for (unsigned i = 0; i < n_keys; i++)
-		it.nodes = add_node(items, id, n++, held->key[i], it.nodes);
+		it.nodes = add_node(items, nodes, id, n++, held->key[i], it.nodes);
 	m2d_arena_write(items->arena, m2d_item_at(items, id), &it, offsetof(M2dItem, own));
 	m2d_items_place(c, array, slot, id);
 	born_now(items, id);

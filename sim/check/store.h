@@ -59,6 +59,7 @@ typedef struct {
 	uint16_t gone_by; /* actors that took a page or table away from it on the host's side */
 	uint16_t lost_by; /* actors that took anything but A away on the host's side */
 	uint16_t promise; /* M2dEventType of the promise that covers it; 0: none, or the guest's */
+	uint32_t number;  /* in its processor's pool */
 	M2dNode own[M2D_OWN_NODES]; /* the first ones */
 } M2dItem;
 

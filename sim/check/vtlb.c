@@ -191,10 +191,14 @@ static void four_byte(M2dCheck *c, M2dSpIndex sp, uint64_t hpa, uint32_t old, ui
 void m2d_vt_wrote(M2dCheck *c, const M2dWrite *w)
 {
 	uint64_t table = (w->pa.v >> M2D_PAGE_SHIFT) + 1, base = w->pa.v & ~UINT64_C(7);
-	uint32_t sp = *bucket_of(c, table);
-	uint64_t old, new, mask;
+	uint64_t old = w->old_value, new, mask;
 	unsigned shift = (unsigned)(w->pa.v & 7) * 8;
+	uint32_t sp;
 
+	/* Neither an entry of 8 bytes nor one of 4 was present: nothing can be lost. */
+	if (w->size == 8 && (old & (M2D_PTE_P | M2D_PTE_P << 32)) == 0)
+		return;
+	sp = *bucket_of(c, table);
 	if (sp == 0)
 		return;
 	mask = w->size == 8 ? UINT64_MAX : m2d_low_mask(8 * w->size) << shift;
