@@ -112,7 +112,7 @@ static double median(double *v, int n)
 
 gboolean capture_measure(const char *path, int runs, CaptureFigures *f, GError **error)
 {
-	double check[MAX_RUNS], split[MAX_RUNS], ratio[MAX_RUNS];
+	double check[MAX_RUNS] = {0}, split[MAX_RUNS] = {0}, ratio[MAX_RUNS] = {0};
 	volatile uint64_t sink = 0;
 	uint64_t words = 0;
 

@@ -327,6 +327,8 @@ static const char *match_op(const M2dCapPatterns *patterns, M2dCapEvent *e, cons
 static bool match(const M2dCapPatterns *patterns, M2dCapEvent *e, const Op *op, const char *p,
 		  const char *end, const char **bad)
 {
+	const Op *first = op;
+
 	for (; op->op != 0; op++) {
 		const char *next;
 
@@ -349,6 +351,8 @@ static bool match(const M2dCapPatterns *patterns, M2dCapEvent *e, const Op *op, 
 		}
 		p = next;
 	}
+	if (op == first) /* nothing is read of it */
+		return true;
 	/* A number that is glued to something else is no number. */
 	if (p < end && (g_ascii_isalnum(*p) || *p == '_')) {
 		*bad = MAX(*bad, p);

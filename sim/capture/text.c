@@ -23,18 +23,21 @@ static const char *skip_blanks(const char *p, const char *end)
 	return p;
 }
 
-/* The numbers in "# entries-in-buffer/entries-written: N/M   #P:2". */
+/* The numbers in "# entries-in-buffer/entries-written: N/M   #P:2"; of all heads in the text. */
 static void read_comment(M2dCapText *t, const char *p, const char *end)
 {
 	static const char key[] = "entries-in-buffer/entries-written: ";
 	const char *s = memmem(p, (size_t)(end - p), key, sizeof(key) - 1);
+	uint64_t in_buffer, written;
 
 	if (s == NULL)
 		return;
 	s += sizeof(key) - 1;
-	if (!m2d_cap_scan_dec(&s, end, &t->in_buffer) || s == end || *s++ != '/' ||
-	    !m2d_cap_scan_dec(&s, end, &t->written))
-		t->in_buffer = t->written = 0;
+	if (!m2d_cap_scan_dec(&s, end, &in_buffer) || s == end || *s++ != '/' ||
+	    !m2d_cap_scan_dec(&s, end, &written))
+		return;
+	t->in_buffer += in_buffer;
+	t->written += written;
 }
 
 /* CPU:N [LOST n EVENTS], CPU:N [n EVENTS DROPPED], CPU:N [EVENTS DROPPED]. */

@@ -91,31 +91,33 @@ static char *event_fields(const M2dCapEvent *e)
 
 void m2d_ev_report(M2dEvidence *ev, const M2dEvReport *report, const char *format, ...)
 {
-	M2dEvFinding f = {.rule = report->rule,
-			  .needs = report->needs,
-			  .also = report->also,
-			  .doubt = report->doubt};
+	M2dEvFinding *f;
 	va_list args;
 
-	if (ev->kept[f.rule] == M2D_EV_MAX_PER_RULE) {
+	if (ev->kept[report->rule] == M2D_EV_MAX_PER_RULE) {
 		ev->dropped++;
 		return;
 	}
-	ev->kept[f.rule]++;
+	ev->kept[report->rule]++;
+	g_array_set_size(ev->findings, ev->findings->len + 1);
+	f = &g_array_index(ev->findings, M2dEvFinding, ev->findings->len - 1);
+	f->rule = report->rule;
+	f->needs = report->needs;
+	f->also = report->also;
+	f->doubt = report->doubt;
+	f->certain = f->doubt == NULL;
 	va_start(args, format);
-	f.text = g_strdup_vprintf(format, args);
+	f->text = g_strdup_vprintf(format, args);
 	va_end(args);
 	for (unsigned i = 0; i < M2D_EV_REFS - 1 && report->refs[i] != NULL; i++) {
 		if (report->refs[i]->place == 0)
 			continue;
-		f.refs[f.n_refs] = *report->refs[i];
-		f.labels[f.n_refs++] = report->labels[i];
+		f->refs[f->n_refs] = *report->refs[i];
+		f->labels[f->n_refs++] = report->labels[i];
 	}
-	f.refs[f.n_refs] = m2d_ev_ref(ev);
-	f.labels[f.n_refs++] = "found";
-	f.event = event_fields(ev->now);
-	f.certain = f.doubt == NULL;
-	g_array_append_val(ev->findings, f);
+	f->refs[f->n_refs] = m2d_ev_ref(ev);
+	f->labels[f->n_refs++] = "found";
+	f->event = event_fields(ev->now);
 }
 
 /* Findings since @time are in doubt for @why. */
@@ -382,6 +384,11 @@ static void dispatch(M2dEvidence *ev, M2dEvTask *task, unsigned kind)
 	case M2D_CAP_PV_FLUSH:
 	case M2D_CAP_HV_FLUSH:
 		m2d_ev_vcpu_event(ev, task);
+		break;
+	case M2D_CAP_NESTED_ENTER:
+	case M2D_CAP_NESTED_RUN:
+	case M2D_CAP_NESTED_EXIT:
+		ev->nested = true;
 		break;
 	case M2D_CAP_SMM:
 		ev->smm = true;

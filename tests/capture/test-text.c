@@ -96,6 +96,7 @@ START_TEST(test_kernels)
 	FIELDS(PAGE_FAULT, "vcpu 0 rip 0x1 address 0x0000000000200000 error_code 0x200000006", 0xf,
 	       0, 1, 0x200000, 0x200000006);
 	FIELDS(PAGE_FAULT, "address 200000 error_code 6", 0xc, 0, 0, 0x200000, 6);
+	FIELDS(NESTED_ENTER, "rip: 0x1 vmcb: 0x2", 0, 0);
 	FIELDS(FAST_FAULT,
 	       "vcpu 1 gva 406b9048 error_code P|W|U|0x100000000 sptep 00000000d0da3e94 "
 	       "old 0x3735825 new 3735827 spurious 0 fixed 1",
