@@ -144,7 +144,8 @@ M2dMoment m2d_event_moment(const M2dCheck *c);
 
 typedef struct _M2dBriefs M2dBriefs;
 
-M2dBriefs *m2d_briefs_new(void);
+/* m2d_briefs_new: with room for some 2^@log2 at first; it grows. */
+M2dBriefs *m2d_briefs_new(unsigned log2);
 void m2d_briefs_free(M2dBriefs *briefs);
 /* m2d_brief_put: note the time and a[0..2] of @m for SPTE @index of @sp. */
 void m2d_brief_put(M2dBriefs *briefs, M2dSpIndex sp, unsigned index, const M2dMoment *m);

@@ -6,7 +6,8 @@ static void on_write(const M2dWrite *w, void *data)
 {
 	M2dCheck *c = data;
 
-	m2d_items_wrote(c->items, w);
+	if (m2d_items_may_stem_from(c->items, w->pa))
+		m2d_items_wrote(c->items, w);
 	m2d_vt_wrote(c, w);
 }
 
@@ -467,8 +468,8 @@ M2dCheck *m2d_check_new(M2dVm *vm, const M2dCheckOptions *options)
 	if (c->opt.max_findings == 0)
 		c->opt.max_findings = 100;
 	c->findings = g_array_new(FALSE, FALSE, sizeof(M2dFinding));
-	c->changes = m2d_briefs_new();
-	c->births = m2d_briefs_new();
+	c->changes = m2d_briefs_new(8);
+	c->births = m2d_briefs_new(10);
 	c->s = m2d_arena_alloc(vm->arena, sizeof(M2dCheckState), 64);
 	c->maps = m2d_arena_alloc(vm->arena, vm->cfg.n_pfns * sizeof(uint16_t) + 8, 64);
 	c->wrote = m2d_arena_alloc(vm->arena, vm->cfg.n_pfns + 8, 64);

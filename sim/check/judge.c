@@ -10,9 +10,14 @@
 
 unsigned m2d_vcpu_on(const M2dCheck *c, unsigned pcpu)
 {
-	for (unsigned i = 0; i < c->vm->n_vcpus; i++)
-		if (c->vm->vcpu[i]->in_guest && c->vm->vcpu[i]->pcpu == pcpu)
+	unsigned n = c->vm->n_vcpus;
+
+	for (unsigned i = 0; i < n; i++) {
+		const M2dKvmVcpu *v = c->vm->vcpu[i];
+
+		if (v->in_guest && v->pcpu == pcpu)
 			return i;
+	}
 	return M2D_NO_ACTOR;
 }
 

@@ -16,14 +16,12 @@ struct _M2dBriefs {
 	uint32_t n;
 };
 
-#define FEWEST 9 /* log2 */
-
-M2dBriefs *m2d_briefs_new(void)
+M2dBriefs *m2d_briefs_new(unsigned log2)
 {
 	M2dBriefs *b = g_new0(M2dBriefs, 1);
 
-	b->shift = 64 - FEWEST;
-	b->brief = g_new0(M2dBrief, 1u << FEWEST);
+	b->shift = 64 - log2;
+	b->brief = g_new0(M2dBrief, UINT64_C(1) << log2);
 	return b;
 }
 
