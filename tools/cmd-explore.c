@@ -276,8 +276,10 @@ static int explore_all(int n, char **paths)
 	if (json != NULL)
 		m2d_json_array_begin(json, NULL);
 	for (int i = 0; i < n; i++)
-		if (!explore_file(paths[i], json, &status, &error))
+		if (!explore_file(paths[i], json, &status, &error)) {
+			m2d_json_free(json);
 			return m2d_cmd_fail(&m2d_cmd_explore, error);
+		}
 	if (json != NULL) {
 		m2d_json_array_end(json);
 		m2d_cmd_print_json(json);

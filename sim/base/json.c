@@ -171,6 +171,15 @@ void m2d_json_hex(M2dJson *json, const char *key, uint64_t value)
 	g_string_append_printf(json->text, "\"0x%" G_GINT64_MODIFIER "x\"", (guint64)value);
 }
 
+void m2d_json_free(M2dJson *json)
+{
+	if (json == NULL)
+		return;
+	g_string_free(json->text, TRUE);
+	g_array_free(json->levels, TRUE);
+	g_free(json);
+}
+
 char *m2d_json_finish(M2dJson *json)
 {
 	char *text;

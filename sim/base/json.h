@@ -28,3 +28,5 @@ void m2d_json_bool(M2dJson *json, const char *key, bool value);
 void m2d_json_hex(M2dJson *json, const char *key, uint64_t value);
 /* m2d_json_finish: the document with a newline at its end, to g_free(); frees @json. */
 char *m2d_json_finish(M2dJson *json);
+/* m2d_json_free: give the document up, finished or not; also of NULL. */
+void m2d_json_free(M2dJson *json);
