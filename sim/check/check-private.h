@@ -101,7 +101,8 @@ struct _M2dCheck {
 	GArray *findings; /* of M2dFinding */
 	/* For stories: the guest's write to the entry of each SPTE and its own last change; the
 	 * last flush of each vCPU that covered a change. */
-	struct _M2dBriefs *changes, *births;
+	struct _M2dBriefs *changes;
+	struct _M2dBirths *births;
 	M2dMoment flush[M2D_MAX_KVM_VCPUS];
 	/* For stories: the last flush of each vCPU's guest, and the last change of its root. */
 	M2dMoment guest_flush[M2D_MAX_KVM_VCPUS], new_root[M2D_MAX_KVM_VCPUS];
@@ -144,13 +145,22 @@ M2dMoment m2d_event_moment(const M2dCheck *c);
 
 typedef struct _M2dBriefs M2dBriefs;
 
-/* m2d_briefs_new: with room for some 2^@log2 at first; it grows. */
-M2dBriefs *m2d_briefs_new(unsigned log2);
+M2dBriefs *m2d_briefs_new(void);
 void m2d_briefs_free(M2dBriefs *briefs);
 /* m2d_brief_put: note the time and a[0..2] of @m for SPTE @index of @sp. */
 void m2d_brief_put(M2dBriefs *briefs, M2dSpIndex sp, unsigned index, const M2dMoment *m);
 /* m2d_brief_get: fills and returns @m; NULL if nothing was noted. */
 const M2dMoment *m2d_brief_get(const M2dBriefs *briefs, M2dSpIndex sp, unsigned index,
+			       M2dMoment *m);
+
+typedef struct _M2dBirths M2dBirths;
+
+M2dBirths *m2d_births_new(void);
+void m2d_births_free(M2dBirths *births);
+/* m2d_birth_put: SPTE @index of @sp became what @e, its SPTE_CHANGED, says. */
+void m2d_birth_put(M2dBirths *births, M2dSpIndex sp, unsigned index, const M2dEvent *e);
+/* m2d_birth_get: the latest one, as m2d_brief_get(); takes longer. */
+const M2dMoment *m2d_birth_get(const M2dBirths *births, M2dSpIndex sp, unsigned index,
 			       M2dMoment *m);
 
 /* --- items of vCPUs (judge.c) ------------------------------------------------------------------
@@ -185,8 +195,6 @@ void m2d_vt_follow(M2dCheck *c, M2dSpIndex sp);
 void m2d_vt_forget(M2dCheck *c, M2dSpIndex sp);
 /* m2d_vt_frame_freed: guest tables that were in @pfn are elsewhere now, or nowhere. */
 void m2d_vt_frame_freed(M2dCheck *c, uint64_t pfn);
-/* m2d_vt_born: for stories: SPTE @index of @sp became what @e, its SPTE_CHANGED, says. */
-void m2d_vt_born(M2dCheck *c, M2dSpIndex sp, unsigned index, const M2dEvent *e);
 /* m2d_vt_changed: SPTE @index of @sp was written and is @spte. */
 void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
 void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index);

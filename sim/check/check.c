@@ -221,7 +221,7 @@ static void spte_changed(M2dCheck *c, const M2dEvent *e)
 
 	if (sp == 0)
 		return;
-	m2d_vt_born(c, sp, index, e);
+	m2d_birth_put(c->births, sp, index, e);
 	m2d_reach_changed(c, sp, e->a[2], e->a[3], level);
 	count_map(c, e->a[2], level, -1);
 	count_map(c, e->a[3], level, 1);
@@ -468,8 +468,8 @@ M2dCheck *m2d_check_new(M2dVm *vm, const M2dCheckOptions *options)
 	if (c->opt.max_findings == 0)
 		c->opt.max_findings = 100;
 	c->findings = g_array_new(FALSE, FALSE, sizeof(M2dFinding));
-	c->changes = m2d_briefs_new(8);
-	c->births = m2d_briefs_new(10);
+	c->changes = m2d_briefs_new();
+	c->births = m2d_births_new();
 	c->s = m2d_arena_alloc(vm->arena, sizeof(M2dCheckState), 64);
 	c->maps = m2d_arena_alloc(vm->arena, vm->cfg.n_pfns * sizeof(uint16_t) + 8, 64);
 	c->wrote = m2d_arena_alloc(vm->arena, vm->cfg.n_pfns + 8, 64);
@@ -494,7 +494,7 @@ void m2d_check_free(M2dCheck *c)
 	m2d_check_forget(c);
 	g_array_unref(c->findings);
 	m2d_briefs_free(c->changes);
-	m2d_briefs_free(c->births);
+	m2d_births_free(c->births);
 	for (unsigned i = 0; i < M2D_MAX_KVM_VCPUS; i++)
 		g_free(c->reach[i].pages);
 	g_free(c);

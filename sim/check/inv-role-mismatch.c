@@ -67,7 +67,7 @@ void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e)
 				     .gva = gva,
 				     .gpa = m2d_sp(c->vm, sp)->gfn << M2D_PAGE_SHIFT,
 				     .hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v,
-				     .birth = m2d_brief_get(c->births, sp, index, &birth),
+				     .birth = m2d_birth_get(c->births, sp, index, &birth),
 				     .write = m2d_brief_get(c->changes, sp, index, &write)},
 			 "a fault of vcpu%u went through SPTE 0x%" G_GINT64_MODIFIER
 			 "x of level %u, which is not what the guest's entry calls for",

@@ -13,7 +13,7 @@ static void report(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, co
 			     .gva = M2D_NO_ADDRESS,
 			     .gpa = gfn << M2D_PAGE_SHIFT,
 			     .hpa = m2d_spte_pfn(&c->vm->fmt, spte) << M2D_PAGE_SHIFT,
-			     .birth = m2d_brief_get(c->births, sp, index, &birth)},
+			     .birth = m2d_birth_get(c->births, sp, index, &birth)},
 		 "SPTE 0x%" G_GINT64_MODIFIER "x maps gfn 0x%" G_GINT64_MODIFIER "x %s", spte, gfn,
 		 why);
 }

@@ -10,7 +10,7 @@ static void report(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, ui
 			  .gva = M2D_NO_ADDRESS,
 			  .gpa = gfn << M2D_PAGE_SHIFT,
 			  .hpa = m2d_spte_pfn(&c->vm->fmt, spte) << M2D_PAGE_SHIFT,
-			  .birth = m2d_brief_get(c->births, sp, index, &birth)};
+			  .birth = m2d_birth_get(c->births, sp, index, &birth)};
 
 	if (by != 0)
 		m2d_find(c, M2D_INV_WRITABLE_SHADOWED, &about,

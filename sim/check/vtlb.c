@@ -219,16 +219,6 @@ void m2d_vt_wrote(M2dCheck *c, const M2dWrite *w)
 
 /* --- SPTEs ------------------------------------------------------------------------------------ */
 
-void m2d_vt_born(M2dCheck *c, M2dSpIndex sp, unsigned index, const M2dEvent *e)
-{
-	m2d_brief_put(c->births, sp, index,
-		      &(M2dMoment){.time = e->time,
-				   .step = e->step,
-				   .actor = e->actor,
-				   .vcpu = e->vcpu,
-				   .a = {e->a[0], e->a[2], e->a[3]}});
-}
-
 static bool present(const M2dCheck *c, M2dSpIndex sp, unsigned index)
 {
 	return m2d_spte_is_present(&c->vm->fmt, m2d_spte_read(c->vm, m2d_sptep(sp, index)));
@@ -251,7 +241,7 @@ static void report(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, unsigned index)
 			  .gva = M2D_NO_ADDRESS,
 			  .gpa = m2d_entry_gfn(c, sp, index) << M2D_PAGE_SHIFT,
 			  .hpa = m2d_spte_hpa(c->vm, m2d_sptep(sp, index)).v,
-			  .birth = m2d_brief_get(c->births, sp, index, &birth),
+			  .birth = m2d_birth_get(c->births, sp, index, &birth),
 			  .write = m2d_brief_get(c->changes, sp, index, &write),
 			  .promise = flush_of(c, m2d_vt_flushed(page, index), vcpu)};
 
