@@ -447,47 +447,6 @@ static void emit_worst(M2dJson *j, const Figures *f, int n)
 	m2d_json_double(j, "peak_memory_mb", w.peak_mb);
 }
 
-/* All captures, and the worst of them under the names that checks rely on. */
-static void measure_captures(M2dJson *j)
-{
-	double events = 0, ratio = 0;
-
-	if (j != NULL)
-		m2d_json_object_begin(j, "captures");
-	for (int i = 0; captures[i] != NULL; i++) {
-		g_autofree char *name = g_path_get_basename(captures[i]);
-		CaptureFigures f = {0};
-		GError *error = NULL;
-
-		if (only != NULL && strstr(name, only) == NULL)
-			continue;
-		if (!capture_measure(captures[i], runs, &f, &error))
-			bench_die(error);
-		events = events == 0 ? f.check : MIN(events, f.check);
-		ratio = ratio == 0 ? f.ratio : MIN(ratio, f.ratio);
-		if (j == NULL) {
-			printf("%-24s %8.0f events\n  check %.2f M events/s, split into words "
-			       "%.2f, "
-			       "ratio %.2f\n",
-			       name, (double)f.events, f.check / 1e6, f.split / 1e6, f.ratio);
-			continue;
-		}
-		m2d_json_object_begin(j, name);
-		m2d_json_uint(j, "events", f.events);
-		m2d_json_double(j, "check_events_per_second", f.check);
-		m2d_json_double(j, "split_events_per_second", f.split);
-		m2d_json_double(j, "check_split_ratio", f.ratio);
-		m2d_json_object_end(j);
-	}
-	if (j == NULL)
-		return;
-	m2d_json_object_end(j);
-	if (events != 0) {
-		m2d_json_double(j, "check_events_per_second", events);
-		m2d_json_double(j, "check_split_ratio", ratio);
-	}
-}
-
 int main(int argc, char **argv)
 {
 	g_autoptr(GOptionContext) context = g_option_context_new("NAME=TRACE...");
@@ -534,7 +493,7 @@ int main(int argc, char **argv)
 			emit_worst(j, figures, n);
 	}
 	if (captures != NULL)
-		measure_captures(j);
+		captures_measure(captures, only, runs, j);
 	if (scenario != NULL && (only == NULL || strstr("search", only) != NULL)) {
 		SearchFigures f = search_measure(scenario, runs, (guint64)search_states);
 

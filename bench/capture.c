@@ -4,27 +4,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench/bench.h"
 #include "sim/base/error.h"
 #include "sim/capture/tally.h"
 #include "sim/evidence/evidence.h"
 
-#define MAX_RUNS 51
-#define BUFFER   (256u << 10)
-#define WORDS    64u
-#define ENOUGH   0.3 /* seconds that one measurement takes at least */
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
+#define BUFFER (256u << 10)
+#define WORDS  64u
+#define ENOUGH 0.3 /* seconds that one measurement takes at least */
 
 /* What check does with a capture, but for printing. */
 static gboolean check_once(const char *path, uint64_t *events, GError **error)
@@ -97,48 +89,76 @@ static gboolean split_once(const char *path, uint64_t *words, GError **error)
 	return TRUE;
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *v, int n)
-{
-	qsort(v, (size_t)n, sizeof(*v), compare);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
 gboolean capture_measure(const char *path, int runs, CaptureFigures *f, GError **error)
 {
-	double check[MAX_RUNS] = {0}, split[MAX_RUNS] = {0}, ratio[MAX_RUNS] = {0};
+	double check[BENCH_MAX_RUNS] = {0}, split[BENCH_MAX_RUNS] = {0},
+	       ratio[BENCH_MAX_RUNS] = {0};
 	volatile uint64_t sink = 0;
 	uint64_t words = 0;
 
 	for (int i = 0; i < runs; i++) {
 		unsigned k = 0, m = 0;
-		double start = now(), checked, end;
+		double start = bench_now(), checked, end;
 
 		do {
 			if (!check_once(path, &f->events, error))
 				return FALSE;
 			k++;
-			checked = now();
+			checked = bench_now();
 		} while (checked - start < ENOUGH);
 		do {
 			if (!split_once(path, &words, error))
 				return FALSE;
 			m++;
-			end = now();
+			end = bench_now();
 		} while (end - checked < ENOUGH / 2);
 		check[i] = (double)f->events * k / (checked - start);
 		split[i] = (double)f->events * m / (end - checked);
 		ratio[i] = check[i] / split[i];
 	}
 	sink += words;
-	f->check = median(check, runs);
-	f->split = median(split, runs);
-	f->ratio = median(ratio, runs);
+	f->check = bench_median(check, runs);
+	f->split = bench_median(split, runs);
+	f->ratio = bench_median(ratio, runs);
 	return TRUE;
+}
+
+void captures_measure(char **captures, const char *only, int runs, M2dJson *j)
+{
+	double events = 0, ratio = 0;
+
+	if (j != NULL)
+		m2d_json_object_begin(j, "captures");
+	for (int i = 0; captures[i] != NULL; i++) {
+		g_autofree char *name = g_path_get_basename(captures[i]);
+		CaptureFigures f = {0};
+		GError *error = NULL;
+
+		if (only != NULL && strstr(name, only) == NULL)
+			continue;
+		if (!capture_measure(captures[i], runs, &f, &error))
+			bench_die(error);
+		events = events == 0 ? f.check : MIN(events, f.check);
+		ratio = ratio == 0 ? f.ratio : MIN(ratio, f.ratio);
+		if (j == NULL) {
+			printf("%-24s %8.0f events\n  check %.2f M events/s, split into words "
+			       "%.2f, "
+			       "ratio %.2f\n",
+			       name, (double)f.events, f.check / 1e6, f.split / 1e6, f.ratio);
+			continue;
+		}
+		m2d_json_object_begin(j, name);
+		m2d_json_uint(j, "events", f.events);
+		m2d_json_double(j, "check_events_per_second", f.check);
+		m2d_json_double(j, "split_events_per_second", f.split);
+		m2d_json_double(j, "check_split_ratio", f.ratio);
+		m2d_json_object_end(j);
+	}
+	if (j == NULL)
+		return;
+	m2d_json_object_end(j);
+	if (events != 0) {
+		m2d_json_double(j, "check_events_per_second", events);
+		m2d_json_double(j, "check_split_ratio", ratio);
+	}
 }

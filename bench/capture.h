@@ -5,6 +5,8 @@
 #include <glib.h>
 #include <stdint.h>
 
+#include "sim/base/json.h"
+
 typedef struct {
 	uint64_t events, bytes;
 	double check, split; /* events per second: read and judged; lines only split */
@@ -13,3 +15,6 @@ typedef struct {
 
 /* capture_measure: medians of @runs on the plain text @path. */
 gboolean capture_measure(const char *path, int runs, CaptureFigures *figures, GError **error);
+/* captures_measure: all of @captures whose names have @only, and the worst of them under the names
+ * that checks rely on. @json: NULL: as text */
+void captures_measure(char **captures, const char *only, int runs, M2dJson *json);
