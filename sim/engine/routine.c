@@ -190,7 +190,7 @@ bool m2d_rt_step(M2dRuntime *rt, unsigned actor)
 	M2dTask *t = rt->task[actor];
 	bool journal = rt->arena->journal != NULL;
 	unsigned current = rt->current;
-	uint32_t old_sp = t->sp, low = t->sp;
+	uint32_t old_sp = t->sp, low = old_sp;
 	uint64_t head[TASK_HEAD / 8];
 
 	g_assert(t->sp != 0);

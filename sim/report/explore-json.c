@@ -51,7 +51,7 @@ static void add_table(M2dJson *j, const M2dExVariant *v)
 		return;
 	m2d_json_object_begin(j, "repair");
 	/* 0: no schedule is clean. */
-	m2d_json_uint(j, "step", (uint64_t)(v->repair.step + 1));
+	m2d_json_uint(j, "step", (uint64_t)v->repair.step + 1);
 	if (v->repair.step >= 0)
 		m2d_json_uint(j, "instead", v->repair.instead);
 	m2d_json_object_end(j);
