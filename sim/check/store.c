@@ -405,6 +405,9 @@ M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, M2dHeld *
 	m2d_arena_write(items->arena, m2d_item_at(items, id), &it, offsetof(M2dItem, own));
 	m2d_items_place(c, array, slot, id);
 	born_now(items, id);
+	/* The next one is most likely the next: it is cold by then. */
+	__builtin_prefetch(m2d_item_at(items, id) + 1, 1);
+	__builtin_prefetch((const uint8_t *)(m2d_item_at(items, id) + 1) + 64, 1);
 	return id;
 }
 

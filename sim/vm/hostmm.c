@@ -173,15 +173,19 @@ bool m2d_hostmm_peek(const M2dVm *vm, uint64_t page, uint64_t *pfn, bool *writab
 bool m2d_hostmm_in_row(const M2dVm *vm, uint64_t page, uint64_t n, uint64_t pfn)
 {
 	const M2dHostMm *mm = vm->mm;
+	uint64_t wrong = 0;
 
 	if (page >= mm->n_pages)
 		return true;
 	n = MIN(n, mm->n_pages - page);
-	for (uint64_t i = 0; i < n; i++)
-		if ((mm->pte[page + i] & HPTE_PRESENT) &&
-		    mm->pte[page + i] >> HPTE_PFN_SHIFT != pfn + i)
-			return false;
-	return true;
+	/* Without branches: several at once. */
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t pte = mm->pte[page + i];
+		uint64_t there = -(uint64_t)((pte & HPTE_PRESENT) != 0);
+
+		wrong |= there & (pte >> HPTE_PFN_SHIFT ^ (pfn + i));
+	}
+	return wrong == 0;
 }
 
 static void hpte_set(M2dVm *vm, uint64_t page, uint64_t pfn, M2dPageSize size)
