@@ -156,26 +156,32 @@ static double time_plain(const Trace *t)
 	return spent / repeats(t->refs);
 }
 
+/* One replay. */
+static double time_once(const Trace *t, const Setup *setup)
+{
+	g_autoptr(M2dReplay) r = new_replay(t->info, setup);
+	g_autoptr(M2dResult) result = NULL;
+	GError *error = NULL;
+	double start = bench_now(), spent;
+
+	for (guint i = 0; i < t->batches->len; i++)
+		if (!m2d_replay_batch(r, &g_array_index(t->batches, M2dBatch, i), &error))
+			bench_die(error);
+	spent = bench_now() - start;
+	result = m2d_replay_finish(r);
+	if (result->violations->len != 0) {
+		fprintf(stderr, "bench: %s replayed with findings\n", t->path);
+		exit(1);
+	}
+	return spent;
+}
+
 static double time_memory(const Trace *t, const Setup *setup)
 {
 	double spent = 0;
 
-	for (unsigned k = 0; k < repeats(t->refs); k++) {
-		g_autoptr(M2dReplay) r = new_replay(t->info, setup);
-		g_autoptr(M2dResult) result = NULL;
-		GError *error = NULL;
-		double start = bench_now();
-
-		for (guint i = 0; i < t->batches->len; i++)
-			if (!m2d_replay_batch(r, &g_array_index(t->batches, M2dBatch, i), &error))
-				bench_die(error);
-		spent += bench_now() - start;
-		result = m2d_replay_finish(r);
-		if (result->violations->len != 0) {
-			fprintf(stderr, "bench: %s replayed with findings\n", t->path);
-			exit(1);
-		}
-	}
+	for (unsigned k = 0; k < repeats(t->refs); k++)
+		spent += time_once(t, setup);
 	return spent / repeats(t->refs);
 }
 
@@ -269,9 +275,8 @@ static int compare_double(const void *a, const void *b)
 
 double bench_median(const double *v, int n)
 {
-	double sorted[BENCH_MAX_RUNS];
+	g_autofree double *sorted = g_memdup2(v, (gsize)n * sizeof(double));
 
-	memcpy(sorted, v, (size_t)n * sizeof(double));
 	qsort(sorted, (size_t)n, sizeof(double), compare_double);
 	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
@@ -305,27 +310,34 @@ static void miss_ratios(const Trace *t, Figures *f)
 	f->l2_miss = (double)c->l2_misses / (double)c->refs;
 }
 
-/* The trace's guest on shadow paging, without and with the checker by turns. */
+/* The trace's guest on shadow paging, without and with the checker by turns: replay by replay,
+ * since the speed of a shared machine changes within a run of many. */
 static void measure_shadow(const Trace *t, Figures *f)
 {
 	static const Setup bare = {.mode = M2D_REPLAY_SHADOW},
 			   checked = {.mode = M2D_REPLAY_SHADOW, .check = true};
-	double x[BENCH_MAX_RUNS] = {0}, ratio[BENCH_MAX_RUNS] = {0}, lost[BENCH_MAX_RUNS] = {0};
+	double x[BENCH_MAX_RUNS] = {0}, ratio[BENCH_MAX_RUNS] = {0};
+	g_autofree double *lost = g_new(double, (gsize)runs *repeats(t->refs));
+	int n = 0;
 
 	if (!(t->info->flags & M2D_TRACE_HAS_TABLES))
 		return;
 	for (int i = 0; i < runs; i++) {
-		double plain = time_plain(t), without = time_memory(t, &bare),
-		       with = time_memory(t, &checked);
+		double plain = time_plain(t), without = 0;
 
+		for (unsigned k = 0; k < repeats(t->refs); k++) {
+			double one = time_once(t, &bare);
+
+			without += one / repeats(t->refs);
+			lost[n++] = 1 - one / time_once(t, &checked);
+		}
 		x[i] = (double)t->refs / without;
 		ratio[i] = plain / without;
-		lost[i] = 1 - without / with;
 	}
 	f->filtered = t->info->flags & M2D_TRACE_FILTERED;
 	f->shadow = bench_median(x, runs);
 	f->shadow_ratio = bench_median(ratio, runs);
-	f->checker_overhead = bench_median(lost, runs);
+	f->checker_overhead = bench_median(lost, n);
 }
 
 static Figures measure(const char *path)
