@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a TLB holds for an address, without using it, and the loss of it for no reason. */
-#include "sim/tlb/tlb.h"
+#include "sim/tlb/tlb-private.h"
 
 /* Slot of array @id that holds @tag, or -1. */
 static int32_t holds(const M2dTlb *tlb, unsigned id, uint64_t va, unsigned shift, uint64_t tag)
@@ -14,20 +14,13 @@ static int32_t holds(const M2dTlb *tlb, unsigned id, uint64_t va, unsigned shift
 
 bool m2d_tlb_cached(const M2dTlb *tlb, uint64_t va, uint32_t ctx, uint32_t gctx)
 {
-	static const struct {
-		uint8_t array, size;
-	} places[] = {
-		{M2D_ARR_L1D_4K, 0}, {M2D_ARR_L1D_2M, 1}, {M2D_ARR_L1D_1G, 2},
-		{M2D_ARR_L1I_4K, 0}, {M2D_ARR_L1I_2M, 1}, {M2D_ARR_L1I_1G, 2},
-		{M2D_ARR_L2, 0},     {M2D_ARR_L2, 1},     {M2D_ARR_L2_1G, 2},
-	};
-
-	for (size_t i = 0; i < M2D_N_ELEMENTS(places); i++) {
-		M2dPageSize size = (M2dPageSize)places[i].size;
+	for (size_t i = 0; i < M2D_TLB_PLACES; i++) {
+		unsigned array = m2d_tlb_places[i].array;
+		M2dPageSize size = (M2dPageSize)m2d_tlb_places[i].size;
 		unsigned shift = m2d_size_shift(size);
 
-		if (holds(tlb, places[i].array, va, shift, m2d_tag(va, shift, size, ctx)) >= 0 ||
-		    holds(tlb, places[i].array, va, shift, m2d_tag(va, shift, size, gctx)) >= 0)
+		if (holds(tlb, array, va, shift, m2d_tag(va, shift, size, ctx)) >= 0 ||
+		    holds(tlb, array, va, shift, m2d_tag(va, shift, size, gctx)) >= 0)
 			return true;
 	}
 	return false;
@@ -49,9 +42,7 @@ bool m2d_psc_drop(M2dTlb *tlb, uint64_t va, uint32_t ctx, const uint8_t shifts[]
 		any |= slot >= 0;
 		if (slot < 0 || look_only)
 			continue;
-		if (tlb->watch != NULL)
-			tlb->watch->drop(tlb->watch->data, tlb->alias[id], (uint32_t)slot);
-		m2d_array_drop(&tlb->array[id], tlb->arena, (uint32_t)slot);
+		m2d_tlb_forget_slot(tlb, id, (uint32_t)slot);
 	}
 	return any;
 }

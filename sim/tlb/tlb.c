@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "sim/tlb/tlb.h"
+#include "sim/tlb/tlb-private.h"
 
 #include <string.h>
 
@@ -278,32 +278,27 @@ static void drop_slot(M2dTlb *tlb, M2dArrayId id, uint32_t slot)
 
 	if (tlb->on_drop != NULL)
 		tlb->on_drop(id, a->tag[slot], a->data[slot], tlb->on_drop_data);
-	if (m2d_unlikely(tlb->watch != NULL))
-		tlb->watch->drop(tlb->watch->data, tlb->alias[id], slot);
-	m2d_array_drop(a, tlb->arena, slot);
+	m2d_tlb_forget_slot(tlb, id, slot);
 }
+
+const M2dTlbPlace m2d_tlb_places[M2D_TLB_PLACES] = {
+	{M2D_ARR_L1D_4K, 0}, {M2D_ARR_L1D_2M, 1}, {M2D_ARR_L1D_1G, 2},
+	{M2D_ARR_L1I_4K, 0}, {M2D_ARR_L1I_2M, 1}, {M2D_ARR_L1I_1G, 2},
+	{M2D_ARR_L2, 0},     {M2D_ARR_L2, 1},     {M2D_ARR_L2_1G, 2},
+};
 
 void m2d_tlb_drop_va(M2dTlb *tlb, uint64_t va, uint32_t ctx, uint32_t gctx)
 {
-	static const struct {
-		uint8_t array, size;
-	} places[] = {
-		{M2D_ARR_L1D_4K, 0}, {M2D_ARR_L1D_2M, 1}, {M2D_ARR_L1D_1G, 2},
-		{M2D_ARR_L1I_4K, 0}, {M2D_ARR_L1I_2M, 1}, {M2D_ARR_L1I_1G, 2},
-		{M2D_ARR_L2, 0},     {M2D_ARR_L2, 1},     {M2D_ARR_L2_1G, 2},
-	};
-
-	for (size_t i = 0; i < M2D_N_ELEMENTS(places); i++) {
+	for (size_t i = 0; i < M2D_TLB_PLACES; i++) {
+		const M2dTlbPlace *p = &m2d_tlb_places[i];
 		M2dTlbSlot s;
 
 		do {
-			s = find_size(tlb, (M2dArrayId)places[i].array, va,
-				      (M2dPageSize)places[i].size, ctx, gctx);
+			s = find_size(tlb, (M2dArrayId)p->array, va, (M2dPageSize)p->size, ctx,
+				      gctx);
 			if (s.array < 0)
 				break;
-			if (m2d_unlikely(tlb->watch != NULL))
-				tlb->watch->drop(tlb->watch->data, tlb->alias[s.array], s.slot);
-			m2d_array_drop(&tlb->array[s.array], tlb->arena, s.slot);
+			m2d_tlb_forget_slot(tlb, (unsigned)s.array, s.slot);
 		} while (s.array >= 0);
 	}
 }
