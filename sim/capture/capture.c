@@ -37,32 +37,6 @@ struct _M2dCapture {
 	uint16_t kind_of[M2D_CAP_MAX_NAMES]; /* our number for a name of the child's */
 };
 
-static const char *const kind_names[M2D_CAP_N_KINDS] = {
-	"LOST",
-	"BAD",
-#define EVENT(ID, id, name, fields, payload, raw) name,
-#include "sim/capture/event.def"
-#undef EVENT
-};
-
-static const char *const kind_fields[M2D_CAP_N_KINDS] = {
-	"(count)",
-	"",
-#define EVENT(ID, id, name, fields, payload, raw) #fields,
-#include "sim/capture/event.def"
-#undef EVENT
-};
-
-const char *m2d_cap_kind_name(unsigned kind)
-{
-	return kind < M2D_CAP_N_KINDS ? kind_names[kind] : NULL;
-}
-
-const char *m2d_cap_kind_fields(unsigned kind)
-{
-	return kind < M2D_CAP_N_KINDS ? kind_fields[kind] : "";
-}
-
 static gboolean wrong(const M2dCapture *c, GError **error, const char *what)
 {
 	g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT, "%s: %s", c->path, what);
@@ -146,7 +120,7 @@ M2dCapture *m2d_capture_open(const char *path, M2dCapFormat format, GError **err
 	c->path = g_strdup(strcmp(path, "-") == 0 ? "stdin" : path);
 	memset(c->recent, 0xff, sizeof(c->recent));
 	c->tasks = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-	c->names = m2d_cap_names_new(kind_names, M2D_CAP_N_KINDS, M2D_CAP_MAX_NAMES);
+	c->names = m2d_cap_names_new(m2d_cap_kind_names(), M2D_CAP_N_KINDS, M2D_CAP_MAX_NAMES);
 	c->exits = m2d_cap_exits_new();
 	c->patterns = m2d_cap_patterns_new(c->exits);
 	c->in = m2d_input_open(path, error);

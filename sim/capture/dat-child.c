@@ -297,14 +297,11 @@ static int on_record(struct tracecmd_input *handle, struct tep_record *rec, int 
 
 void m2d_cap_dat_child(int in, int out)
 {
-	const char *fixed[M2D_CAP_N_KINDS];
 	struct tracecmd_input *handle;
 	Reader *r = g_new0(Reader, 1);
 
-	for (unsigned k = 0; k < M2D_CAP_N_KINDS; k++)
-		fixed[k] = m2d_cap_kind_name(k);
 	r->out = out;
-	r->names = m2d_cap_names_new(fixed, M2D_CAP_N_KINDS, M2D_CAP_MAX_NAMES);
+	r->names = m2d_cap_names_new(m2d_cap_kind_names(), M2D_CAP_N_KINDS, M2D_CAP_MAX_NAMES);
 	r->n_named = M2D_CAP_N_KINDS;
 	r->types = g_hash_table_new(NULL, NULL);
 	r->tasks = g_hash_table_new(NULL, NULL);

@@ -66,6 +66,8 @@ _Static_assert(sizeof(M2dCapEvent) == 96, "events go through pipes as they are")
 #define M2D_CAP_EXIT_VMX   0x40000000u
 #define M2D_CAP_EXIT_NAMED 0x20000000u
 
+/* m2d_cap_kind_names: the names of all kinds, [M2D_CAP_N_KINDS]. */
+const char *const *m2d_cap_kind_names(void);
 /* m2d_cap_kind_name: the tracepoint's or kprobe's name; NULL for names from the file. */
 const char *m2d_cap_kind_name(unsigned kind);
 /* m2d_cap_kind_fields: "(vcpu, rip)": the names of the fields; "" if there are none. */
