@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "bench/measure.h"
 #include "bench/capture.h"
 #include "bench/plain.h"
 #include "bench/search.h"
@@ -41,24 +41,10 @@ static const GOptionEntry entries[] = {
 	{"only", 0, 0, G_OPTION_ARG_STRING, &only, "Only measurements whose name has TEXT", "TEXT"},
 	{NULL}};
 
-void bench_die(GError *error)
-{
-	fprintf(stderr, "bench: %s\n", error->message);
-	exit(2);
-}
-
 /* Wall clock, for the pair that uses two threads. */
 static double wall(void)
 {
 	return (double)g_get_monotonic_time() / 1e6;
-}
-
-double bench_now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 /* A trace held as decoded batches. */
@@ -264,21 +250,6 @@ static double peak_memory(const char *path, M2dTimingModel timing)
 	close(fd[0]);
 	waitpid(pid, NULL, 0);
 	return mb;
-}
-
-static int compare_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-double bench_median(const double *v, int n)
-{
-	g_autofree double *sorted = g_memdup2(v, (gsize)n * sizeof(double));
-
-	qsort(sorted, (size_t)n, sizeof(double), compare_double);
-	return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
 typedef struct {

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "bench/measure.h"
 #include "sim/base/error.h"
 #include "sim/capture/tally.h"
 #include "sim/evidence/evidence.h"

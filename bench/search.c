@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "bench/bench.h"
+#include "bench/measure.h"
 #include "bench/shootdown.h"
 #include "sim/explore/worlds.h"
 

@@ -8,8 +8,8 @@
 
 #include <glib.h>
 #include <string.h>
-#include <time.h>
 
+#include "bench/measure.h"
 #include "sim/mem/put.h"
 
 #define N_OTHERS 2u
@@ -131,8 +131,8 @@ static void search(Search *x)
 Shootdown shootdown_search(uint64_t max_states)
 {
 	Search x = {.arena = m2d_arena_new(1 << 20, NULL), .max = max_states};
-	struct timespec from, to;
 	uint64_t room = 1024;
+	double start;
 
 	while (room < 2 * max_states)
 		room *= 2;
@@ -141,11 +141,10 @@ Shootdown shootdown_search(uint64_t max_states)
 	x.mask = room - 1;
 	x.s->pte = 0x1000;
 	m2d_arena_attach_journal(x.arena);
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
+	start = bench_now();
 	visit(&x);
 	search(&x);
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
-	x.r.seconds = (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+	x.r.seconds = bench_now() - start;
 	g_free(x.seen);
 	m2d_arena_free(x.arena);
 	return x.r;
