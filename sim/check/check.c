@@ -6,8 +6,7 @@ static void on_write(const M2dWrite *w, void *data)
 {
 	M2dCheck *c = data;
 
-	if (m2d_items_may_stem_from(c->items, w->pa))
-		m2d_items_wrote(c->items, w);
+	m2d_items_wrote(c->items, w);
 	m2d_vt_wrote(c, w);
 }
 

@@ -37,11 +37,6 @@ static void mark(M2dItems *items, M2dItemId id, unsigned guest, unsigned host, c
 		M2D_PUT(items->arena, it->lost_by, it->lost_by | 1u << items->events->actor);
 }
 
-bool m2d_items_may_stem_from(const M2dItems *items, M2dHpa pa)
-{
-	return *m2d_items_frame(items, pa.v) != 0;
-}
-
 void m2d_items_wrote(M2dItems *items, const M2dWrite *w)
 {
 	uint64_t base = w->pa.v & ~UINT64_C(7), old, new;

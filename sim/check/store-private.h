@@ -93,9 +93,6 @@ static inline M2dNode *m2d_node(const M2dItems *items, uint32_t id)
 	return m2d_arena_at(items->arena, (uint64_t)id * 8);
 }
 
-/* m2d_items_pool_grow: make the next chunk. */
-void m2d_items_pool_grow(M2dArena *arena, M2dItemPool *pool, unsigned chunk);
-
 /* m2d_items_make: an item of @held for @slot of @array: of its first @n_keys entries and its
  * parents, whose references become the item's. */
 M2dItemId m2d_items_make(M2dItemCpu *c, unsigned array, uint32_t slot, M2dHeld *held,

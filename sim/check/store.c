@@ -9,7 +9,8 @@
 
 #define MAP_WORDS (M2D_POOL_CHUNK / 64)
 
-void m2d_items_pool_grow(M2dArena *arena, M2dItemPool *pool, unsigned chunk)
+/* Make the next chunk. */
+static void pool_grow(M2dArena *arena, M2dItemPool *pool, unsigned chunk)
 {
 	uint64_t *map =
 		m2d_arena_alloc(arena, MAP_WORDS * 8 + (uint64_t)M2D_POOL_CHUNK * pool->size, 64);
@@ -33,7 +34,7 @@ static unsigned free_chunk(M2dArena *arena, M2dItemPool *pool)
 	while (chunk < M2D_POOL_CHUNKS && pool->chunk[chunk] != 0)
 		chunk++;
 	g_assert(chunk < M2D_POOL_CHUNKS);
-	m2d_items_pool_grow(arena, pool, chunk);
+	pool_grow(arena, pool, chunk);
 	return chunk;
 }
 
@@ -129,8 +130,8 @@ unsigned m2d_items_watch(M2dItems *items, M2dVcpu *vcpu)
 	c->id = items->n_cpus++;
 	PUT(items, items->s->items[c->id].size, sizeof(M2dItem));
 	PUT(items, items->s->nodes[c->id].size, sizeof(M2dNode));
-	m2d_items_pool_grow(items->arena, &items->s->items[c->id], 0);
-	m2d_items_pool_grow(items->arena, &items->s->nodes[c->id], 0);
+	pool_grow(items->arena, &items->s->items[c->id], 0);
+	pool_grow(items->arena, &items->s->nodes[c->id], 0);
 	m2d_items_watch_init(c);
 	return c->id;
 }

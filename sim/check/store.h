@@ -93,9 +93,6 @@ void m2d_items_guests_only(M2dItems *items);
 /* m2d_items_on_born: call @fn for each new item; the walk log is still that of its walk. */
 void m2d_items_on_born(M2dItems *items, void (*fn)(M2dItemId id, void *data), void *data);
 
-/* m2d_items_may_stem_from: something cached may stem from an entry in the frame of @pa; false:
- * nothing does. */
-bool m2d_items_may_stem_from(const M2dItems *items, M2dHpa pa);
 /* m2d_items_wrote: a store was made: mark what it makes stale. */
 void m2d_items_wrote(M2dItems *items, const M2dWrite *write);
 /* m2d_items_mark_guest: something that entry @hpa stands for has lost @stale on the guest's side.
