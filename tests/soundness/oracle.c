@@ -56,6 +56,21 @@ static bool is_at(const SndOracle *o, uint64_t gpa, uint64_t hpa, uint64_t *page
 	       ((pfn << M2D_PAGE_SHIFT) | (gpa & 0xfff)) == hpa;
 }
 
+/* The page at @hpa, and the @gpa that leads there: for accesses of which too much is legal. */
+static bool find_page(const SndOracle *o, uint64_t hpa, uint64_t *gpa, uint64_t *page)
+{
+	for (unsigned id = 0; id < SND_N_SLOTS; id++) {
+		const M2dMemslot *slot = m2d_slot(o->vm, 0, id);
+
+		for (uint64_t i = 0; i < slot->npages; i++) {
+			*gpa = ((slot->base_gfn + i) << M2D_PAGE_SHIFT) | (hpa & 0xfff);
+			if (is_at(o, *gpa, hpa, page))
+				return true;
+		}
+	}
+	return false;
+}
+
 static char *legal_text(const SndLegal *l, unsigned n)
 {
 	GString *s = g_string_new(NULL);
@@ -125,11 +140,11 @@ static void accessed(SndOracle *o, const M2dEvent *e)
 	SndLegal legal[SND_MAX_LEGAL];
 	unsigned n =
 		snd_model_legal(&o->model, e->vcpu, gva, (M2dAccKind)e->a[0], is_user(op), legal);
-	bool hit = false;
+	bool hit = n == 0 && find_page(o, hpa, &gpa, &page);
 	int word;
 
 	o->accesses++;
-	if (n == 0)
+	if (n == 0 && !hit)
 		return;
 	for (unsigned i = 0; i < n && !hit; i++) {
 		gpa = legal[i].gpa;
