@@ -75,6 +75,8 @@ M2D_ROUTINE(m2d_get_dirty_log)
 	m2d_unlock(vm, M2D_LOCK_MMU);
 	M2D_POINT(rt, f, LOG_PROTECTED);
 	slot = m2d_slot(vm, f->as, f->id);
+	if (f->flush)
+		m2d_emit(vm->ev, FN_FLUSH_MEMSLOT, m2d_slot_number(slot));
 	if (f->flush && M2D_OWES(vm, FLUSH_DIRTY_LOG))
 		M2D_CALL(rt, f, m2d_flush_remote_tlbs, .gfn = slot->base_gfn,
 			 .pages = slot->npages);
@@ -142,6 +144,8 @@ M2D_ROUTINE(m2d_clear_dirty_log)
 	m2d_unlock(vm, M2D_LOCK_MMU);
 	M2D_POINT(rt, f, LOG_PROTECTED);
 	slot = m2d_slot(vm, f->as, f->id);
+	if (f->flush)
+		m2d_emit(vm->ev, FN_FLUSH_MEMSLOT, m2d_slot_number(slot));
 	if (f->flush && M2D_OWES(vm, FLUSH_DIRTY_LOG))
 		M2D_CALL(rt, f, m2d_flush_remote_tlbs, .gfn = slot->base_gfn,
 			 .pages = slot->npages);

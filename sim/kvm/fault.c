@@ -221,12 +221,13 @@ M2D_ROUTINE(m2d_emulate)
 	M2dVm *vm = m2d_rt_vm(rt);
 	M2dKvmVcpu *v = vm->vcpu[f->vcpu];
 	M2dOpOutcome *o = &m2d_kvm(vm)->outcome[rt->current];
-	bool paging = v->regs.cr0 & M2D_CR0_PG;
+	bool paging = v->regs.cr0 & M2D_CR0_PG, known;
 
 	M2D_BEGIN(rt, f);
 	m2d_vm_charge(vm, f->vcpu, M2D_CAUSE_KVM_EMULATE, vm->machine->kvm.emulate);
 	if (m2d_mmio_cached_gva(vm, v, f->gva, emulated_access(f))) {
 		f->gpa = v->mmio_gfn << M2D_PAGE_SHIFT | (f->gva & (M2D_PAGE_SIZE - 1));
+		m2d_emit(vm->ev, MATCH_MMIO, f->gva, f->gpa, f->kind == M2D_ACC_WRITE, 0);
 	} else if (paging) {
 		M2D_CALL(rt, f, m2d_mmu_walk_addr, .vcpu = f->vcpu, .access = emulated_access(f),
 			 .gva = f->gva);
@@ -241,7 +242,10 @@ M2D_ROUTINE(m2d_emulate)
 	}
 	M2D_POINT(rt, f, GUEST_WALKED);
 	/* What is known to be MMIO is not looked up again. */
-	if (m2d_mmio_cached(vm, v, f->gpa, true) || !emulate_access(vm, f)) {
+	known = m2d_mmio_cached(vm, v, f->gpa, true);
+	if (known && !m2d_mmio_cached_gva(vm, v, f->gva, emulated_access(f)))
+		m2d_emit(vm->ev, MATCH_MMIO, f->gva, f->gpa, f->kind == M2D_ACC_WRITE, 1);
+	if (known || !emulate_access(vm, f)) {
 		m2d_emit(vm->ev, KVM_MMIO, f->kind == M2D_ACC_WRITE ? 2 : 1, f->size, f->gpa,
 			 f->value);
 		m2d_emit(vm->ev, KVM_USERSPACE_EXIT, 6);

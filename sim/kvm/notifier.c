@@ -70,8 +70,10 @@ M2D_ROUTINE(m2d_mmu_notifier_start)
 	invalidate_begin(vm, f->start, f->end);
 	M2D_POINT(rt, f, NOTIFIER_BEGUN);
 	if (M2D_OWES(vm, ZAP_NOTIFIER))
-		while (next_part(vm, &f->cursor, f->start, f->end, &part))
+		while (next_part(vm, &f->cursor, f->start, f->end, &part)) {
+			m2d_emit(vm->ev, FN_UNMAP_GFN, part.gfn, part.end);
 			f->flush |= m2d_mmu_unmap_gfn_range(vm, part.slot, part.gfn, part.end);
+		}
 	M2D_POINT(rt, f, NOTIFIER_ZAPPED);
 	if (f->flush && M2D_OWES(vm, FLUSH_NOTIFIER))
 		M2D_CALL(rt, f, m2d_flush_remote_tlbs, .gfn = 0);
@@ -114,6 +116,10 @@ static bool age(M2dVm *vm, uint64_t start, uint64_t end, bool test)
 	Part part;
 
 	while (next_part(vm, &cursor, start, end, &part)) {
+		if (test)
+			m2d_emit(vm->ev, FN_TEST_AGE_GFN, part.gfn, part.end);
+		else
+			m2d_emit(vm->ev, FN_AGE_GFN, part.gfn, part.end);
 		for (uint64_t gfn = part.gfn; gfn < part.end; gfn++) {
 			bool young;
 

@@ -105,6 +105,7 @@ M2D_ROUTINE(m2d_memslots_sync)
 	else
 		VM_PUT(vm, vm->s->srcu_old, 0);
 	f->generation = (vm->slots->generation[f->as] & ~M2D_GEN_UPDATE_IN_PROGRESS) + M2D_N_AS;
+	m2d_emit(vm->ev, FN_INVAL_MMIO, f->generation);
 	if (mmio_generation_wrapped(vm, f->generation) && M2D_OWES(vm, ZAP_MMIO_WRAP))
 		M2D_CALL(rt, f, m2d_mmu_zap_all_fast);
 	VM_PUT(vm, vm->slots->generation[f->as], f->generation);
@@ -188,6 +189,7 @@ M2D_ROUTINE(m2d_slot_apply_flags)
 		if (M2D_OWES(vm, WRPROT_LOG))
 			M2D_CALL(rt, f, m2d_mmu_slot_remove_write_access, .as = f->as, .id = f->id);
 		M2D_POINT(rt, f, LOG_PROTECTED);
+		m2d_emit(vm->ev, FN_FLUSH_MEMSLOT, m2d_slot_number(slot));
 		if (M2D_OWES(vm, FLUSH_LOG_START))
 			M2D_CALL(rt, f, m2d_flush_remote_tlbs, .gfn = slot->base_gfn,
 				 .pages = slot->npages);

@@ -27,6 +27,7 @@ M2D_ROUTINE(m2d_flush_shadow_memslot)
 	m2d_zap_policy_frame args = {.as = f->as, .id = f->id};
 
 	M2D_BEGIN(rt, f);
+	m2d_emit(vm->ev, FN_FLUSH_SHADOW, f->as << 16 | f->id);
 	if (M2D_OWES(vm, ZAP_SLOT))
 		M2D_CALL_ANY(rt, f, policies[vm->cfg.knobs.slot_delete].routine, &args,
 			     sizeof(args));

@@ -265,7 +265,7 @@ M2D_ROUTINE(m2d_mmu_paging_fault)
 
 	M2D_BEGIN(rt, f);
 	M2D_CALL(rt, f, m2d_mmu_walk_addr, .vcpu = f->vcpu, .gva = fault->addr,
-		 .access = fault->error_code & (M2D_PFEC_W | M2D_PFEC_U | M2D_PFEC_ID));
+		 .access = fault->error_code & ~M2D_PFEC_RSVD);
 	if (!m2d_rt_ret(rt))
 		M2D_RETURN(rt, f, M2D_RET_PF_INJECT);
 	find_slot(vm, v, fault, w->gpa >> 12);

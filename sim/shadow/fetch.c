@@ -54,6 +54,17 @@ static void hugepage_adjust(M2dVm *vm, M2dPageFault *fault)
 	VM_PUT(vm, fault->pfn, fault->pfn & ~m2d_low_mask(9 * (level - 1)));
 }
 
+/* KVM's pfn for a gfn that no memslot has. */
+#define PFN_NOSLOT (UINT64_C(1) << 63)
+
+static void tell_requested(M2dVm *vm, const M2dPageFault *fault)
+{
+	uint64_t within = fault->gfn & m2d_low_mask(9 * (fault->goal_level - 1));
+
+	m2d_emit(vm->ev, SPTE_REQUESTED, fault->gfn,
+		 fault->slot != 0 ? fault->pfn | within : PFN_NOSLOT, fault->goal_level);
+}
+
 static uint64_t base_gfn(const M2dPageFault *fault, unsigned level)
 {
 	return fault->gfn & ~m2d_low_mask(9 * (level - 1));
@@ -75,19 +86,19 @@ static bool validate_direct(M2dVm *vm, M2dSptep sptep, unsigned level, unsigned 
 }
 
 static const M2dMemslot *prefetch_slot(const M2dVm *vm, const M2dSp *sp, uint64_t gfn,
-				       unsigned access)
+				       bool no_dirty_log)
 {
 	const M2dMemslot *slot = m2d_sp_slot(vm, sp, gfn);
 
 	if (!m2d_slot_visible(slot))
 		return NULL;
-	if ((access & M2D_SPTE_ACC_WRITE) && (slot->flags & M2D_SLOT_LOG_DIRTY))
+	if (no_dirty_log && (slot->flags & M2D_SLOT_LOG_DIRTY))
 		return NULL;
 	return slot;
 }
 
-/* False: no more of the neighbours. */
-static bool prefetch_one(M2dVm *vm, const M2dKvmVcpu *v, M2dSptep sptep, bool *flush)
+bool m2d_prefetch_one(M2dVm *vm, const M2dKvmVcpu *v, M2dSptep sptep, bool no_dirty_log,
+		      bool *flush)
 {
 	M2dSpIndex i = m2d_sptep_sp(sptep);
 	const M2dSp *sp = m2d_sp(vm, i);
@@ -111,7 +122,7 @@ static bool prefetch_one(M2dVm *vm, const M2dKvmVcpu *v, M2dSptep sptep, bool *f
 		map.access = m2d_role_access(sp->role) & m2d_gpte_access(&v->mmu, gpte);
 		map.access = m2d_protect_clean_gpte(vm, map.access, gpte);
 	}
-	slot = prefetch_slot(vm, sp, map.gfn, map.access);
+	slot = prefetch_slot(vm, sp, map.gfn, no_dirty_log && (map.access & M2D_SPTE_ACC_WRITE));
 	if (slot == NULL || (slot->flags & M2D_SLOT_READONLY) ||
 	    !m2d_hostmm_peek(vm, m2d_slot_hva(slot, map.gfn), &map.pfn, &writable) || !writable)
 		return false;
@@ -134,7 +145,7 @@ static bool prefetch(M2dVm *vm, const M2dKvmVcpu *v, M2dSptep sptep)
 	for (M2dSptep p = first; p < first + PREFETCH; p++) {
 		if (p == sptep || m2d_spte_is_present(&vm->fmt, m2d_spte_read(vm, p)))
 			continue;
-		if (!prefetch_one(vm, v, p, &flush))
+		if (!m2d_prefetch_one(vm, v, p, true, &flush))
 			break;
 	}
 	return flush;
@@ -183,6 +194,7 @@ M2D_ROUTINE(m2d_mmu_fetch)
 		f->level--;
 	}
 	hugepage_adjust(vm, fault);
+	tell_requested(vm, fault);
 	M2D_CALL(rt, f, m2d_mmu_direct_map, .vcpu = f->vcpu, .sp = f->sp, .level = f->level,
 		 .access = w->access);
 	M2D_RETURN(rt, f, m2d_rt_ret(rt));
@@ -199,6 +211,7 @@ M2D_ROUTINE(m2d_mmu_direct_map)
 	M2D_BEGIN(rt, f);
 	if (f->sp == 0) {
 		hugepage_adjust(vm, fault);
+		tell_requested(vm, fault);
 		f->sp = root_of(v, fault->addr, vm, &f->level);
 		if (f->sp == 0)
 			M2D_RETURN(rt, f, M2D_RET_PF_RETRY);

@@ -41,6 +41,56 @@ static bool walk_root(M2dVm *vm, const M2dKvmVcpu *v, m2d_mmu_invalidate_addr_fr
 	return false;
 }
 
+/* Before 6.4 (knob invlpg): the entry on an unsync page on the way down; 0: there is none. @gfn,
+ * @level: out: what to flush for it; level 0: it mapped nothing. */
+static M2dSptep zap_unsync_entry(M2dVm *vm, m2d_mmu_invlpg_zap_frame *f)
+{
+	M2dShadowWalk it;
+
+	f->level = 0;
+	m2d_shadow_walk_init(vm, vm->vcpu[f->vcpu], f->root, f->gva, &it);
+	for (; it.level != 0; m2d_shadow_walk_next(vm, &it, m2d_spte_read(vm, it.sptep))) {
+		const M2dSp *sp = m2d_sp(vm, it.sp);
+		uint64_t spte = m2d_spte_read(vm, it.sptep);
+
+		if (it.level == 1 || m2d_spte_is_last(spte, it.level)) {
+			if (!sp->unsync)
+				break;
+			m2d_page_zap_pte(vm, it.sptep, M2D_ON_NONE);
+			if (m2d_spte_is_present(&vm->fmt, spte)) {
+				f->gfn = sp->gfn;
+				f->level = it.level;
+			}
+			return it.sptep;
+		}
+		if (!sp->unsync_children)
+			break;
+	}
+	return 0;
+}
+
+/* paging_tmpl.h FNAME(invlpg) of old. */
+M2D_ROUTINE(m2d_mmu_invlpg_zap)
+{
+	m2d_mmu_invlpg_zap_frame *f = frame;
+	M2dVm *vm = m2d_rt_vm(rt);
+	bool flush = false;
+
+	M2D_BEGIN(rt, f);
+	f->sptep = zap_unsync_entry(vm, f);
+	if (f->sptep != 0) {
+		if (f->level != 0 && M2D_OWES(vm, FLUSH_INVLPG_SPTE)) {
+			M2D_POINT(rt, f, ZAPPED);
+			M2D_CALL(rt, f, m2d_mmu_flush_gfn, .gfn = f->gfn, .level = f->level);
+		}
+		m2d_prefetch_one(vm, vm->vcpu[f->vcpu], f->sptep, false, &flush);
+		if (flush)
+			M2D_CALL(rt, f, m2d_flush_remote_tlbs, .gfn = 0);
+	}
+	M2D_RETURN(rt, f, 0);
+	M2D_END(rt, f);
+}
+
 M2D_ROUTINE(m2d_mmu_invalidate_addr)
 {
 	m2d_mmu_invalidate_addr_frame *f = frame;
@@ -53,6 +103,12 @@ M2D_ROUTINE(m2d_mmu_invalidate_addr)
 	if (f->root == 0 || f->root == M2D_ROOT_DUMMY)
 		M2D_RETURN(rt, f, 0);
 	M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_MMU);
+	if (vm->cfg.knobs.invlpg == M2D_INVLPG_ZAP) {
+		M2D_CALL(rt, f, m2d_mmu_invlpg_zap, .vcpu = f->vcpu, .root = f->root,
+			 .gva = f->gva);
+		m2d_unlock(vm, M2D_LOCK_MMU);
+		M2D_RETURN(rt, f, 0);
+	}
 	flush = walk_root(vm, v, f);
 	if (flush && M2D_OWES(vm, FLUSH_INVLPG_SPTE)) {
 		M2D_POINT(rt, f, ZAPPED);
@@ -95,6 +151,8 @@ M2D_ROUTINE(m2d_mmu_invlpg)
 	M2dKvmVcpu *v = vm->vcpu[f->vcpu];
 
 	M2D_BEGIN(rt, f);
+	if (!f->pcid_only)
+		m2d_emit(vm->ev, FN_MMU_INVLPG, f->gva);
 	if (!m2d_guest_canonical(&v->mmu.gfmt, f->gva) || !any_pcid(v, f))
 		M2D_RETURN(rt, f, 0);
 	if (M2D_OWES(vm, FLUSH_INVLPG_HW))

@@ -19,6 +19,7 @@ M2D_ROUTINE(m2d_mmu_slot_remove_write_access)
 	M2dMemslot *slot = m2d_slot(vm, f->as, f->id);
 
 	M2D_BEGIN(rt, f);
+	m2d_emit(vm->ev, FN_REMOVE_WRITE, m2d_slot_number(slot));
 	M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_MMU);
 	f->flush = M2D_OWES(vm, WRPROT_LOG) &&
 		   m2d_rmap_foreach(vm, slot, 1, 3, slot->base_gfn, slot->base_gfn + slot->npages,
@@ -35,6 +36,7 @@ bool m2d_mmu_enable_log_dirty_pt_masked(M2dVm *vm, M2dMemslot *slot, uint64_t gf
 	uint64_t gfn = slot->base_gfn + gfn_offset;
 	bool flush = false;
 
+	m2d_emit(vm->ev, FN_DIRTY_MASKED, gfn_offset, mask);
 	if (!M2D_OWES(vm, WRPROT_DIRTY))
 		return false;
 	for (; mask != 0; mask &= mask - 1) {
@@ -80,6 +82,7 @@ M2D_ROUTINE(m2d_mmu_zap_collapsible)
 	M2dMemslot *slot = m2d_slot(vm, f->as, f->id);
 
 	M2D_BEGIN(rt, f);
+	m2d_emit(vm->ev, FN_COLLAPSIBLE, m2d_slot_number(slot));
 	M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_MMU);
 	f->flush = m2d_rmap_foreach(vm, slot, 1, 2, slot->base_gfn, slot->base_gfn + slot->npages,
 				    collapse_one);

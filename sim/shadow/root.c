@@ -153,6 +153,7 @@ M2D_ROUTINE(m2d_mmu_load)
 	M2D_BEGIN(rt, f);
 	if (v->mmu.root.sp != 0)
 		M2D_RETURN(rt, f, 1);
+	m2d_emit(vm->ev, FN_MMU_LOAD, 0);
 	ret = prepare_load(vm, v);
 	if (ret == 0)
 		M2D_RETURN(rt, f, 0);
@@ -243,6 +244,7 @@ M2D_ROUTINE(m2d_mmu_unload)
 	M2dVm *vm = m2d_rt_vm(rt);
 
 	M2D_BEGIN(rt, f);
+	m2d_emit(vm->ev, FN_MMU_UNLOAD, 0);
 	M2D_CALL(rt, f, m2d_mmu_free_roots, .vcpu = f->vcpu, .mask = ROOTS_ALL);
 	m2d_clear_mmio_cache(vm, vm->vcpu[f->vcpu], ~UINT64_C(0));
 	m2d_emit(vm->ev, ROOT_UNLOAD, 0);
@@ -364,6 +366,7 @@ M2D_ROUTINE(m2d_mmu_new_pgd)
 	M2dKvmVcpu *v = vm->vcpu[f->vcpu];
 
 	M2D_BEGIN(rt, f);
+	m2d_emit(vm->ev, FN_NEW_PGD, f->pgd);
 	/* PAE roots are not cached. */
 	if (v->mmu.root.sp == M2D_ROOT_PAE || v->mmu.root.sp == M2D_ROOT_DUMMY)
 		M2D_CALL(rt, f, m2d_mmu_free_roots, .vcpu = f->vcpu, .mask = ROOT_CURRENT);

@@ -185,3 +185,14 @@ typedef struct {
 	uint32_t level, pad;
 } m2d_mmu_invalidate_addr_frame;
 M2D_ROUTINE(m2d_mmu_invalidate_addr);
+
+/* FNAME(invlpg) before 6.4, with mmu_lock held. */
+typedef struct {
+	M2dFrame h;
+	uint32_t vcpu;
+	M2dSpIndex root;
+	uint64_t gva, gfn;
+	uint32_t level;
+	M2dSptep sptep;
+} m2d_mmu_invlpg_zap_frame;
+M2D_ROUTINE(m2d_mmu_invlpg_zap);

@@ -63,7 +63,8 @@ static int sync_one(M2dVm *vm, const M2dKvmVcpu *v, M2dSptep sptep)
 	slot = m2d_sp_slot(vm, sp, gfn);
 	if (gfn != m2d_sp_entry_gfn(vm, i, index) || slot == NULL)
 		return drop(vm, sptep);
-	if (map.access == m2d_sp_entry_access(vm, i, index))
+	if (vm->cfg.knobs.sync_intact == M2D_SYNC_INTACT_KEEP &&
+	    map.access == m2d_sp_entry_access(vm, i, index))
 		return 0;
 	m2d_sp_set_access(vm, sptep, map.access);
 	map.gfn = gfn;
@@ -175,6 +176,7 @@ M2D_ROUTINE(m2d_mmu_sync_roots)
 	M2dKvmVcpu *v = vm->vcpu[f->vcpu];
 
 	M2D_BEGIN(rt, f);
+	m2d_emit(vm->ev, FN_SYNC_ROOTS, 0);
 	if ((v->mmu.root_role & M2D_ROLE_DIRECT) || v->mmu.root.sp == 0 ||
 	    v->mmu.root.sp == M2D_ROOT_DUMMY)
 		M2D_RETURN(rt, f, 0);
@@ -209,6 +211,7 @@ M2D_ROUTINE(m2d_mmu_sync_prev_roots)
 	uint32_t mask = 0;
 
 	M2D_BEGIN(rt, f);
+	m2d_emit(vm->ev, FN_SYNC_PREV_ROOTS, 0);
 	for (unsigned i = 0; i < M2D_N_PREV_ROOTS; i++) {
 		if (m2d_root_is_unsync(vm, v->mmu.prev[i].sp))
 			mask |= 2u << i;

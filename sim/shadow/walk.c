@@ -126,6 +126,7 @@ static bool begin_walk(M2dVm *vm, const M2dKvmVcpu *v, m2d_mmu_walk_addr_frame *
 	if (f->level == 3) {
 		uint64_t pdpte = mmu->pdptrs[f->gva >> 30 & 3];
 
+		m2d_emit(vm->ev, PAGING_ELEMENT, pdpte, 3);
 		f->level = 2;
 		f->table_gpa = pdpte & mmu->gfmt.frame_mask;
 		return pdpte & M2D_PTE_P;
@@ -161,6 +162,7 @@ static void keep_entry(M2dVm *vm, m2d_mmu_walk_addr_frame *f)
 {
 	M2dGuestWalk *w = m2d_mmu_last_fault(vm, f->vcpu);
 
+	m2d_emit(vm->ev, PAGING_ELEMENT, f->pte, f->level);
 	VM_PUT(vm, w->pte[f->level - 1], f->pte);
 	VM_PUT(vm, w->pte_gpa[f->level - 1], f->pte_gpa);
 	VM_PUT(vm, w->pt_access[f->level - 1], f->pt_access);
@@ -182,6 +184,10 @@ static bool update_accessed_dirty(M2dVm *vm, const M2dKvmVcpu *v, unsigned leaf,
 			new |= M2D_PTE_D;
 		if (new == old || !M2D_OWES(vm, GUEST_AD))
 			continue;
+		if (!(old & M2D_PTE_A))
+			m2d_emit(vm->ev, SET_ACCESSED_BIT, gpa.v);
+		if (new & ~old & M2D_PTE_D)
+			m2d_emit(vm->ev, SET_DIRTY_BIT, gpa.v);
 		if (!m2d_as_read_guest(vm, v->smm, gpa, size, &now) || now != old)
 			return false;
 		/* A read-only table keeps its bits as they are. */
@@ -232,6 +238,7 @@ static void finish_fault(M2dVm *vm, const M2dKvmVcpu *v, const m2d_mmu_walk_addr
 	    ((v->mmu.cpu_role & M2D_ROLE_EFER_NX) || (v->mmu.ext_role & M2D_EXT_CR4_SMEP)))
 		error |= M2D_PFEC_ID;
 	VM_PUT(vm, w->error_code, error);
+	m2d_emit(vm->ev, WALKER_ERROR, error);
 }
 
 M2D_ROUTINE(m2d_mmu_walk_addr)
@@ -249,6 +256,7 @@ M2D_ROUTINE(m2d_mmu_walk_addr)
 		VM_PUT(vm, w->access, M2D_SPTE_ACC_ALL);
 		M2D_RETURN(rt, f, 1);
 	}
+	m2d_emit(vm->ev, PAGETABLE_WALK, f->gva, f->access);
 	do {
 		if (!begin_walk(vm, v, f))
 			break;

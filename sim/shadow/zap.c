@@ -151,6 +151,7 @@ M2D_ROUTINE(m2d_mmu_commit_zap)
 	}
 	if (s->head[list] == 0)
 		M2D_RETURN(rt, f, 0);
+	m2d_emit(vm->ev, FN_COMMIT_ZAP, 0);
 	M2D_POINT(rt, f, ZAPPED);
 	/* The flush also waits for those who walk the tables without a lock. */
 	if (M2D_OWES(vm, FLUSH_COMMIT_ZAP))

@@ -17,6 +17,7 @@
 
 static void flush_asid(M2dVm *vm, M2dKvmVcpu *v)
 {
+	m2d_emit(vm->ev, FN_SVM_FLUSH_ASID, 0);
 	if (!vm->cfg.flush_by_asid)
 		VM_PUT(vm, v->asid_generation, 0);
 	else if (v->tlb_ctl == 0)

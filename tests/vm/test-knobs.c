@@ -71,6 +71,8 @@ static const struct {
 	{"ad-flush", "both . . . . . . . . none . ."},
 	{"wrprot-flush", "writable . . . . . . . . mmu-writable . ."},
 	{"mmio-sync", "renew . . . . . . . . . . ."},
+	{"invlpg", "zap . . . . . . sync . . . ."},
+	{"sync-intact", "remake . . . . . . keep . . . ."},
 	{"shrinker", "yes . . . . . . . . no . ."},
 };
 
