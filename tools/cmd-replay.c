@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* `mmu2d replay TRACE`: drive a world from a trace; tables, JSON, database and figures. */
 #include "tools/cmd.h"
+#include "tools/replay-capture.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 
 #include "sim/base/error.h"
 #include "sim/base/near.h"
+#include "sim/capture/capture.h"
 #include "sim/replay/replay.h"
 #include "sim/report/plot.h"
 #include "sim/report/report.h"
@@ -22,6 +24,9 @@ static struct {
 	gint vcpus;
 	gint64 seed;
 	gboolean no_check, no_plot, json, quiet, recover;
+	/* Of captures. */
+	char **without, *diff_kind, *at;
+	gboolean diff;
 } o;
 
 static gboolean check_given(const char *name, const char *value, gpointer data, GError **error)
@@ -58,6 +63,14 @@ static const GOptionEntry entries[] = {
 	{"no-plot", 0, 0, G_OPTION_ARG_NONE, &o.no_plot, "Draw no figures", NULL},
 	{"recover", 0, 0, G_OPTION_ARG_NONE, &o.recover, "Use the good chunks of a damaged trace",
 	 NULL},
+	{"diff", 0, 0, G_OPTION_ARG_NONE, &o.diff,
+	 "Of a capture: each event that the model predicts otherwise", NULL},
+	{"diff-kind", 0, 0, G_OPTION_ARG_STRING, &o.diff_kind,
+	 "Of a capture: the same for events of one kind", "EVENT"},
+	{"at", 0, 0, G_OPTION_ARG_STRING, &o.at,
+	 "Of a capture: all compared events around a line, or a time in seconds", "LINE|TIME"},
+	{"without", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.without,
+	 "Of a capture: leave out one duty of the model's (mmu2d duties)", "DUTY"},
 	{"json", 0, 0, G_OPTION_ARG_NONE, &o.json, "One JSON document; figures only with --plot",
 	 NULL},
 	{"quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress", NULL},
@@ -450,6 +463,21 @@ static int choose_options(M2dReplayOptions *opt)
 	return 0;
 }
 
+static int replay_capture(const char *path)
+{
+	const M2dReplayCapture opt = {
+		.kvm = o.kvm,
+		.without = o.without,
+		.diff_kind = o.diff_kind,
+		.at = o.at,
+		.diff = o.diff,
+		.json = o.json,
+		.quiet = o.quiet,
+	};
+
+	return m2d_replay_capture(path, &opt);
+}
+
 static int run(int argc, char **argv)
 {
 	g_autofree char *command_line = g_strjoinv(" ", argv);
@@ -468,6 +496,14 @@ static int run(int argc, char **argv)
 		return status;
 	if (argc != 2)
 		return m2d_cmd_usage(&m2d_cmd_replay, "expected one trace, found %d", argc - 1);
+	if (strcmp(argv[1], "-") != 0 && m2d_capture_probe(argv[1]))
+		return replay_capture(argv[1]);
+	if (o.diff || o.diff_kind != NULL || o.at != NULL || o.without != NULL)
+		return m2d_cmd_usage(&m2d_cmd_replay, "--%s: expected a capture of a real KVM",
+				     o.diff                ? "diff"
+				     : o.diff_kind != NULL ? "diff-kind"
+				     : o.at != NULL        ? "at"
+							   : "without");
 	status = choose_options(&opt);
 	return status != 0 ? status : replay_trace(argv[1], command_line, &opt);
 }

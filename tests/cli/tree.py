@@ -13,7 +13,7 @@ from common import SOURCE
 # From the bottom; a folder may include itself and what stands in an earlier row.
 LAYERS = [
     ["base"], ["mem"], ["engine"], ["trace"], ["capture"], ["guest", "npt", "ept"], ["tlb"],
-    ["mmu"], ["cpu"], ["spte"], ["vm"], ["shadow", "tdp"], ["kvm"], ["hyperv", "tdx", "apic"], ["check"], ["evidence"],
+    ["mmu"], ["cpu"], ["spte"], ["vm"], ["shadow", "tdp"], ["kvm"], ["hyperv", "tdx", "apic"], ["check"], ["evidence"], ["conform"],
     ["scenario", "replay"], ["explore"], ["store"], ["report"],
 ]
 RANK = {name: i for i, row in enumerate(LAYERS) for name in row}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A window's events of both sides, side by side: the alignment with the most equal events, and
+ * then the most of equal kind, in order. Counts by kind.
+ */
+#include <string.h>
+
+#include "sim/conform/conform-private.h"
+
+#define MAX_CELLS (4u << 20)
+
+#define SAME_SCORE 4u
+#define KIND_SCORE 1u
+
+static const M2dCapEvent *kernel_at(const M2dConform *c, const M2dConfTask *t, guint i)
+{
+	return m2d_conf_event(c, g_array_index(t->kernel, uint32_t, i));
+}
+
+static const M2dConfItem *model_at(const M2dConfTask *t, guint i)
+{
+	return &g_array_index(t->model, M2dConfItem, i);
+}
+
+static void row(M2dConform *c, const M2dConfRow *r)
+{
+	M2dConfCount *n = &c->count[r->kind];
+
+	if (r->kernel != NULL)
+		n->kernel++;
+	if (r->verdict == M2D_CONF_SAME)
+		n->same++;
+	else if (r->verdict == M2D_CONF_DIFFERENT)
+		n->different++;
+	else if (r->verdict == M2D_CONF_MISSING)
+		n->missing++;
+	else if (r->verdict == M2D_CONF_ADDITIONAL)
+		n->additional++;
+	if (c->opt.row != NULL)
+		c->opt.row(r, c->opt.row_data);
+}
+
+static void both(M2dConform *c, const M2dCapEvent *k, const M2dConfItem *m)
+{
+	uint32_t fields = m2d_conf_differ(c, k, m, true);
+
+	row(c, &(M2dConfRow){.verdict = fields == 0 ? M2D_CONF_SAME : M2D_CONF_DIFFERENT,
+			     .kind = k->kind,
+			     .kernel = k,
+			     .at = k,
+			     .model = m,
+			     .fields = fields});
+}
+
+static void alone(M2dConform *c, const M2dCapEvent *at, const M2dCapEvent *k, const M2dConfItem *m)
+{
+	row(c, &(M2dConfRow){.verdict = k != NULL ? M2D_CONF_MISSING : M2D_CONF_ADDITIONAL,
+			     .kind = k != NULL ? k->kind : m->kind,
+			     .kernel = k,
+			     .at = at,
+			     .model = m});
+}
+
+static unsigned score(M2dConform *c, const M2dCapEvent *k, const M2dConfItem *m)
+{
+	if (k->kind != m->kind)
+		return 0;
+	return m2d_conf_differ(c, k, m, false) == 0 ? SAME_SCORE : KIND_SCORE;
+}
+
+/* Longest common subsequence by score, from (k, m) to the ends. */
+static void align(M2dConform *c, M2dConfTask *t, guint k, guint m)
+{
+	guint nk = t->kernel->len - k, nm = t->model->len - m;
+	const M2dCapEvent *at = t->kernel->len != 0 ? kernel_at(c, t, MIN(k, t->kernel->len - 1))
+						    : m2d_conf_event(c, c->now);
+	g_autofree uint32_t *best = NULL;
+	guint w = nm + 1, i = 0, j = 0;
+
+	if ((uint64_t)(nk + 1) * (nm + 1) <= MAX_CELLS) {
+		best = g_new0(uint32_t, (gsize)(nk + 1) * w);
+		for (guint a = nk; a-- > 0;) {
+			for (guint b = nm; b-- > 0;) {
+				unsigned s = score(c, kernel_at(c, t, k + a), model_at(t, m + b));
+				uint32_t v = MAX(best[(a + 1) * w + b], best[a * w + b + 1]);
+
+				if (s != 0)
+					v = MAX(v, s + best[(a + 1) * w + b + 1]);
+				best[a * w + b] = v;
+			}
+		}
+	}
+	while (i < nk && j < nm) {
+		const M2dCapEvent *e = kernel_at(c, t, k + i);
+		const M2dConfItem *item = model_at(t, m + j);
+		unsigned s = score(c, e, item);
+
+		at = e;
+		if (best != NULL ? s != 0 && best[i * w + j] == s + best[(i + 1) * w + j + 1]
+				 : s != 0) {
+			both(c, e, item);
+			i++, j++;
+		} else if (best != NULL && best[i * w + j] == best[i * w + j + 1]) {
+			alone(c, at, NULL, item);
+			j++;
+		} else {
+			alone(c, at, e, NULL);
+			i++;
+		}
+	}
+	for (; i < nk; i++)
+		alone(c, at, kernel_at(c, t, k + i), NULL);
+	for (; j < nm; j++)
+		alone(c, at, NULL, model_at(t, m + j));
+}
+
+void m2d_conf_compare(M2dConform *c, M2dConfTask *t)
+{
+	guint i = 0;
+
+	while (i < t->kernel->len && i < t->model->len &&
+	       score(c, kernel_at(c, t, i), model_at(t, i)) == SAME_SCORE) {
+		both(c, kernel_at(c, t, i), model_at(t, i));
+		i++;
+	}
+	align(c, t, i, i);
+}
+
+void m2d_conf_count_outcome(M2dConform *c, uint32_t fault, M2dConfOutcome kernel,
+			    M2dConfOutcome model)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, fault);
+	M2dConfItem m = {.kind = M2D_CONF_FAULT_OUTCOME, .has = 3, .f = {kernel, model}};
+
+	row(c, &(M2dConfRow){.verdict = kernel == model ? M2D_CONF_SAME : M2D_CONF_DIFFERENT,
+			     .kind = M2D_CONF_FAULT_OUTCOME,
+			     .kernel = e,
+			     .at = e,
+			     .model = &m});
+}
+
+const M2dConfCount *m2d_conform_count(const M2dConform *c, unsigned kind)
+{
+	return &c->count[kind];
+}
+
+bool m2d_conform_counted(unsigned kind)
+{
+	return kind == M2D_CONF_FAULT_OUTCOME || m2d_conf_predicted(kind);
+}
+
+M2dConfCount m2d_conform_total(const M2dConform *c)
+{
+	M2dConfCount sum = {0};
+
+	for (unsigned k = 0; k < M2D_CONF_KINDS; k++) {
+		if (!m2d_conform_counted(k))
+			continue;
+		sum.kernel += c->count[k].kernel;
+		sum.same += c->count[k].same;
+		sum.different += c->count[k].different;
+		sum.missing += c->count[k].missing;
+		sum.additional += c->count[k].additional;
+	}
+	return sum;
+}
+
+const char *m2d_conform_kind_name(unsigned kind)
+{
+	return kind == M2D_CONF_FAULT_OUTCOME ? "page fault outcome" : m2d_cap_kind_name(kind);
+}
+
+const char *m2d_conform_profile(const M2dConform *c, const char **why)
+{
+	if (why != NULL)
+		*why = c->why;
+	return c->profile;
+}
+
+const char *m2d_conform_mmu(const M2dConform *c)
+{
+	return c->tdp ? "direct" : "shadow";
+}
+
+uint64_t m2d_conform_resyncs(const M2dConform *c)
+{
+	return c->resyncs;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of sim/conform share, and nobody else sees. */
+#pragma once
+
+#include <string.h>
+
+#include "sim/conform/conform.h"
+#include "sim/kvm/kvm.h"
+#include "sim/kvm/memory.h"
+
+#define M2D_CONF_NONE 0xffffffffu /* no event, no task */
+
+/* An operation of the model that a kernel event started. */
+typedef struct {
+	uint8_t actor;
+	uint8_t kind;        /* M2dConfOpKind */
+	uint8_t fault;       /* of a page fault: its outcome was taken */
+	uint64_t start, end; /* notifiers: pages of the model's process */
+} M2dConfOp;
+
+typedef enum {
+	M2D_CONF_OP_FAULT,
+	M2D_CONF_OP_ENTER,
+	M2D_CONF_OP_NOTIFIER, /* invalidate_range_start */
+	M2D_CONF_OP_OTHER,
+} M2dConfOpKind;
+
+#define M2D_CONF_MAX_OPS 4
+
+/* A thread of the host. */
+typedef struct {
+	uint32_t pid;
+	int vcpu;                       /* that it runs; -1: none */
+	uint32_t last;                  /* its event read last, while they are linked */
+	M2dConfOp op[M2D_CONF_MAX_OPS]; /* innermost last */
+	unsigned n_ops;
+	bool faulted; /* a page fault in this window */
+	uint32_t fault_event;
+	/* The window: from an exit to the next entry, or one operation. */
+	GArray *kernel; /* uint32_t: indices of compared events */
+	GArray *model;  /* M2dConfItem */
+	uint32_t n_kernel[M2D_CAP_N_KINDS], n_model[M2D_CAP_N_KINDS];
+	int outcome; /* model's, of the fault under way: M2dConfOutcome; -1 none */
+} M2dConfTask;
+
+typedef enum {
+	M2D_CONF_OUT_NONE = 1, /* retried: nothing was mapped */
+	M2D_CONF_OUT_MAPPED,   /* mapped, or found mapped */
+	M2D_CONF_OUT_FAST,     /* mended without mmu_lock, or found mended */
+	M2D_CONF_OUT_EMULATED, /* MMIO, or a write that KVM performs */
+	M2D_CONF_OUT_INJECTED, /* the guest's own fault */
+} M2dConfOutcome;
+
+/* An invalidation whose end no event tells. */
+typedef struct {
+	uint64_t start, end; /* pages of the model's process */
+	uint32_t task, event;
+	bool begun; /* in progress in the model */
+} M2dConfNotifier;
+
+/* What is known of a page of the process. */
+typedef struct {
+	bool known;       /* the frame */
+	bool level_known; /* how large the host maps it */
+} M2dConfPage;
+
+struct _M2dConform {
+	M2dConfOptions opt;
+	/* The capture. */
+	GArray *events;  /* M2dCapEvent */
+	GArray *task_of; /* uint32_t: by event */
+	GArray *next;    /* uint32_t: next event of the same task */
+	GArray *tasks;   /* M2dConfTask * */
+	GHashTable *by_pid;
+	uint64_t seen[M2D_CAP_N_KINDS];
+	bool nonpresent63, npf, pf, vmx;
+	unsigned n_vcpus;
+	char *profile;
+	const char *why;
+	/* The model. */
+	M2dWorld *world;
+	M2dVm *vm;
+	bool tdp;
+	uint32_t actor_task[M2D_MAX_ACTORS];
+	uint32_t busy; /* mask of actors above the vCPUs' that an operation holds */
+	/* The host. */
+	uint64_t hva_base;               /* page */
+	GHashTable *pages;               /* page -> M2dConfPage bits */
+	GArray *fake;                    /* uint64_t: pages that got a frame nobody knows */
+	GArray *notifiers;               /* M2dConfNotifier */
+	uint32_t slot_id[M2D_MAX_SLOTS]; /* the kernel's id of each of the model's; +1 */
+	/* Addresses that correspond: pages of tables. */
+	GHashTable *k2m, *m2k; /* pfn -> pfn */
+	uint32_t now;          /* event */
+	unsigned unloaded;     /* vCPUs that the end of the VM has unloaded */
+	M2dConfCount count[M2D_CONF_KINDS];
+	uint64_t resyncs;
+};
+
+static inline const M2dCapEvent *m2d_conf_event(const M2dConform *c, uint32_t i)
+{
+	return &g_array_index(c->events, M2dCapEvent, i);
+}
+
+static inline uint32_t m2d_conf_next(const M2dConform *c, uint32_t i)
+{
+	return g_array_index(c->next, uint32_t, i);
+}
+
+static inline M2dConfTask *m2d_conf_task(const M2dConform *c, uint32_t t)
+{
+	return g_array_index(c->tasks, M2dConfTask *, t);
+}
+
+static inline M2dConfTask *m2d_conf_task_of(const M2dConform *c, uint32_t event)
+{
+	return m2d_conf_task(c, g_array_index(c->task_of, uint32_t, event));
+}
+
+/* --- stream.c ---------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_stream_end: what all events together tell: vCPUs, MMU, profile. */
+bool m2d_conf_stream_end(M2dConform *c, GError **error);
+/* m2d_conf_in_window: the first event of @kind from @i on in the window of @i's task, which ends
+ * with the entry of its vCPU or the start of another operation; M2D_CONF_NONE: none. */
+uint32_t m2d_conf_find(const M2dConform *c, uint32_t i, unsigned kind);
+/* m2d_conf_starts: events of @kind begin an operation. */
+bool m2d_conf_starts(unsigned kind);
+/* m2d_conf_predicted: the model should make events of @kind. */
+bool m2d_conf_predicted(unsigned kind);
+
+/* --- world.c ----------------------------------------------------------------------------------
+ */
+
+bool m2d_conf_world_new(M2dConform *c, GError **error);
+/* m2d_conf_page: the model's page for host address @hva. */
+uint64_t m2d_conf_page(M2dConform *c, uint64_t hva);
+/* m2d_conf_slot: the model's number for memslot @id; -1: there are too many. */
+int m2d_conf_slot(M2dConform *c, uint32_t id, bool make);
+void m2d_conf_slot_gone(M2dConform *c, uint32_t id);
+
+/* --- translate.c ------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_listen: take what the model says into its task's window. */
+void m2d_conf_listen(const M2dEvent *event, void *data);
+/* m2d_conf_equal: fields of @item that @kernel has otherwise; bit by field. */
+uint32_t m2d_conf_differ(M2dConform *c, const M2dCapEvent *kernel, const M2dConfItem *item,
+			 bool bind);
+
+/* --- drive.c ----------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_step: one micro-step of @actor, after whatever it waits for. */
+void m2d_conf_step(M2dConform *c, unsigned actor);
+/* m2d_conf_finish: @actor's operation to its end. */
+void m2d_conf_finish(M2dConform *c, unsigned actor);
+/* m2d_conf_op: begin routine @number for task @t; the frame as for m2d_rt_start(). */
+M2dConfOp *m2d_conf_op(M2dConform *c, uint32_t t, unsigned kind, unsigned number, const void *frame,
+		       uint32_t size);
+/* m2d_conf_take_actor: an idle one above the vCPUs'. */
+unsigned m2d_conf_take_actor(M2dConform *c, uint32_t t);
+/* m2d_conf_drive: event @i. */
+void m2d_conf_drive(M2dConform *c, uint32_t i);
+/* m2d_conf_close: the window of @t is over. */
+void m2d_conf_close(M2dConform *c, uint32_t t);
+
+/* M2D_CONF_OP_START(c, task, kind, routine, .argument = value...) */
+#define M2D_CONF_START(c, t, op_kind, name, ...)                                                   \
+	({                                                                                         \
+		name##_frame conf_frame_ = {.h = {0}, ##__VA_ARGS__};                              \
+		m2d_clear_padding(&conf_frame_);                                                   \
+		m2d_conf_op((c), (t), (op_kind), M2D_R_##name, &conf_frame_, sizeof(conf_frame_)); \
+	})
+
+/* --- host.c -----------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_host_fault: before the fault at event @i: what the host must have done by then. */
+void m2d_conf_host_fault(M2dConform *c, uint32_t i);
+/* m2d_conf_host_requested: at kvm_mmu_spte_requested @i: the host's page behind it, neighbours. */
+void m2d_conf_host_requested(M2dConform *c, uint32_t i);
+void m2d_conf_host_retry(M2dConform *c, uint32_t i);
+void m2d_conf_host_unmapped(M2dConform *c, uint64_t start, uint64_t end);
+void m2d_conf_host_init(M2dConform *c);
+/* m2d_conf_host_forget: pages that were made up for a fault that came to nothing. */
+void m2d_conf_host_forget(M2dConform *c);
+/* Invalidations: begun by @t; ended as far as @t's next event at @i tells. */
+void m2d_conf_notifier_begun(M2dConform *c, uint32_t t, uint64_t start, uint64_t end);
+void m2d_conf_notifiers_end(M2dConform *c, uint32_t t);
+void m2d_conf_notifiers_end_all(M2dConform *c);
+
+/* --- compare.c --------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_compare: a window: align and count. */
+void m2d_conf_compare(M2dConform *c, M2dConfTask *task);
+void m2d_conf_count_outcome(M2dConform *c, uint32_t fault, M2dConfOutcome kernel,
+			    M2dConfOutcome model);

@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The loop: which kernel event starts which operation of the model, and how far the model goes for
+ * each that is compared.
+ *
+ * The order of events in the capture is the order of the model's steps: an operation moves when its
+ * thread records something, up to there, so that the model's locks are taken in the order of the
+ * kernel's. Who waits for a lock lets its holder go on first; who waits for a vCPU that was kicked
+ * sees it leave the guest. Operations of the host are run to their end behind their last event; a
+ * fault that records nothing is run when its vCPU enters the guest again.
+ */
+#include "sim/base/error.h"
+#include "sim/conform/conform-private.h"
+#include "sim/kvm/drive.h"
+
+#define MAX_STEPS 1000000u
+
+/* --- stepping --------------------------------------------------------------------------------- */
+
+static void step_holder(M2dConform *c, unsigned lock, unsigned actor)
+{
+	const M2dLock *l = &c->vm->s->lock[lock];
+	unsigned owner =
+		l->owner != 0 ? l->owner - 1u : (unsigned)__builtin_ctz(l->readers | 0x10000u);
+
+	g_assert(owner != actor && owner < c->vm->rt->n_tasks);
+	m2d_conf_step(c, owner);
+}
+
+static void await_vcpus(M2dConform *c, unsigned actor, uint32_t targets)
+{
+	M2dVm *vm = c->vm;
+
+	for (unsigned i = 0; i < vm->n_vcpus; i++) {
+		if (!(targets >> i & 1) || !(vm->vcpu[i]->kicks >> actor & 1))
+			continue;
+		if (vm->vcpu[i]->in_guest)
+			m2d_kvm_leave(vm, i, 0);
+		else
+			m2d_conf_step(c, i);
+	}
+}
+
+static void unblock(M2dConform *c, unsigned actor)
+{
+	M2dVm *vm = c->vm;
+	const M2dTask *t = vm->rt->task[actor];
+
+	switch ((M2dWait)t->wait) {
+	case M2D_WAIT_LOCK:
+		step_holder(c, (unsigned)t->wait_arg & 0xff, actor);
+		break;
+	case M2D_WAIT_ACKS:
+		await_vcpus(c, actor, (uint32_t)t->wait_arg);
+		break;
+	case M2D_WAIT_READERS:
+		for (unsigned i = 0; i < vm->n_vcpus; i++) {
+			if (!(vm->s->srcu_old >> i & 1))
+				continue;
+			VM_PUT(vm, vm->s->srcu_old, vm->s->srcu_old & ~(1u << i));
+		}
+		break;
+	case M2D_WAIT_NOTIFIER:
+		m2d_conf_notifiers_end_all(c);
+		break;
+	default:
+		g_assert_not_reached();
+	}
+}
+
+void m2d_conf_step(M2dConform *c, unsigned actor)
+{
+	M2dRuntime *rt = c->vm->rt;
+
+	for (unsigned n = 0; !m2d_rt_enabled(rt, actor); n++) {
+		g_assert(n < MAX_STEPS);
+		unblock(c, actor);
+	}
+	m2d_rt_step(rt, actor);
+}
+
+void m2d_conf_finish(M2dConform *c, unsigned actor)
+{
+	while (!m2d_rt_idle(c->vm->rt, actor))
+		m2d_conf_step(c, actor);
+}
+
+unsigned m2d_conf_take_actor(M2dConform *c, uint32_t t)
+{
+	for (unsigned i = c->vm->n_vcpus; i < M2D_MAX_ACTORS; i++) {
+		if (!m2d_rt_idle(c->vm->rt, i) || c->busy >> i & 1)
+			continue;
+		c->actor_task[i] = t;
+		return i;
+	}
+	g_assert_not_reached();
+}
+
+/* --- operations ------------------------------------------------------------------------------- */
+
+static M2dConfOp *top(M2dConfTask *task)
+{
+	return task->n_ops != 0 ? &task->op[task->n_ops - 1] : NULL;
+}
+
+static M2dConfOp *push(M2dConform *c, M2dConfTask *task, unsigned kind, unsigned actor)
+{
+	M2dConfOp *op;
+
+	g_assert(task->n_ops < M2D_CONF_MAX_OPS);
+	op = &task->op[task->n_ops++];
+	*op = (M2dConfOp){.actor = (uint8_t)actor, .kind = (uint8_t)kind};
+	if (actor >= c->vm->n_vcpus)
+		c->busy |= 1u << actor;
+	return op;
+}
+
+M2dConfOp *m2d_conf_op(M2dConform *c, uint32_t t, unsigned kind, unsigned number, const void *frame,
+		       uint32_t size)
+{
+	M2dConfTask *task = m2d_conf_task(c, t);
+	unsigned actor =
+		kind == M2D_CONF_OP_FAULT ? (unsigned)task->vcpu : m2d_conf_take_actor(c, t);
+
+	m2d_rt_start(c->vm->rt, actor, number, frame, size);
+	return push(c, task, kind, actor);
+}
+
+static M2dConfOutcome fault_outcome(const M2dConform *c, const M2dConfTask *task, unsigned actor)
+{
+	switch ((M2dRetPf)c->vm->rt->task[actor]->ret) {
+	case M2D_RET_PF_EMULATE:
+	case M2D_RET_PF_WRITE_PROTECTED:
+		return M2D_CONF_OUT_EMULATED;
+	case M2D_RET_PF_INJECT:
+		return M2D_CONF_OUT_INJECTED;
+	case M2D_RET_PF_FIXED:
+	case M2D_RET_PF_SPURIOUS:
+		break;
+	default:
+		return M2D_CONF_OUT_NONE;
+	}
+	for (guint i = task->model->len; i-- > 0;) {
+		const M2dConfItem *item = &g_array_index(task->model, M2dConfItem, i);
+
+		if (item->kind == M2D_CAP_FAST_FAULT && (item->f[6] || item->f[7]))
+			return M2D_CONF_OUT_FAST;
+	}
+	return M2D_CONF_OUT_MAPPED;
+}
+
+/* The innermost operation has ended. */
+static void pop(M2dConform *c, M2dConfTask *task)
+{
+	M2dConfOp *op = top(task);
+
+	if (op->kind == M2D_CONF_OP_FAULT) {
+		task->outcome = (int)fault_outcome(c, task, op->actor);
+		m2d_conf_host_forget(c);
+	} else if (op->kind == M2D_CONF_OP_NOTIFIER) {
+		m2d_conf_notifier_begun(c, c->actor_task[op->actor], op->start, op->end);
+	}
+	if (op->actor >= c->vm->n_vcpus) {
+		c->actor_task[op->actor] = M2D_CONF_NONE;
+		c->busy &= ~(1u << op->actor);
+	}
+	task->n_ops--;
+}
+
+/* Operations that are through, although nobody has looked. */
+static void tidy(M2dConform *c, M2dConfTask *task)
+{
+	while (task->n_ops != 0 && m2d_rt_idle(c->vm->rt, top(task)->actor))
+		pop(c, task);
+}
+
+static void finish_ops(M2dConform *c, M2dConfTask *task, bool enter)
+{
+	tidy(c, task);
+	while (task->n_ops != 0 && (enter || top(task)->kind != M2D_CONF_OP_ENTER)) {
+		m2d_conf_finish(c, top(task)->actor);
+		tidy(c, task);
+	}
+}
+
+static bool start_enter(M2dConform *c, M2dConfTask *task)
+{
+	M2dOp op;
+
+	if (task->vcpu < 0 || c->vm->vcpu[task->vcpu]->in_guest)
+		return false;
+	m2d_op_preset(&op, M2D_OP_ENTER);
+	c->actor_task[task->vcpu] = g_array_index(c->task_of, uint32_t, c->now);
+	if (!m2d_kvm_start(c->vm, (unsigned)task->vcpu, &op, NULL))
+		return false;
+	push(c, task, M2D_CONF_OP_ENTER, (unsigned)task->vcpu);
+	return true;
+}
+
+static bool of_entry(unsigned kind)
+{
+	switch (kind) {
+	case M2D_CAP_GET_PAGE:
+	case M2D_CAP_ZAP_PAGE:
+	case M2D_CAP_COMMIT_ZAP:
+	case M2D_CAP_SYNC_PAGE:
+	case M2D_CAP_FLUSH_REMOTE:
+	case M2D_CAP_SVM_FLUSH_ALL:
+	case M2D_CAP_SVM_FLUSH_CURRENT:
+	case M2D_CAP_SVM_FLUSH_ASID:
+	case M2D_CAP_MMU_LOAD:
+	case M2D_CAP_SYNC_ROOTS:
+	case M2D_CAP_SYNC_PREV_ROOTS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Go on until the model has done as much of @kind as the kernel. */
+static void advance(M2dConform *c, M2dConfTask *task, unsigned kind)
+{
+	while (task->n_model[kind] < task->n_kernel[kind]) {
+		M2dConfOp *op;
+
+		tidy(c, task);
+		op = top(task);
+		if (op == NULL) {
+			if (!of_entry(kind) || !start_enter(c, task))
+				return;
+			continue;
+		}
+		/* The guest is entered when the kernel does. */
+		if (op->kind == M2D_CONF_OP_ENTER &&
+		    c->vm->rt->task[op->actor]->point == M2D_PT_MODE_IN_GUEST)
+			return;
+		m2d_conf_step(c, op->actor);
+	}
+}
+
+/* --- windows ---------------------------------------------------------------------------------- */
+
+static M2dConfOutcome kernel_outcome(const M2dConform *c, uint32_t i)
+{
+	M2dConfOutcome out = M2D_CONF_OUT_NONE;
+
+	for (i = m2d_conf_next(c, i); i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
+		const M2dCapEvent *e = m2d_conf_event(c, i);
+
+		switch (e->kind) {
+		case M2D_CAP_MARK_MMIO:
+		case M2D_CAP_MMIO_FAULT:
+		case M2D_CAP_EMULATE:
+			return M2D_CONF_OUT_EMULATED;
+		case M2D_CAP_WALK_ERROR:
+			return M2D_CONF_OUT_INJECTED;
+		case M2D_CAP_SPTE_REQUESTED:
+		case M2D_CAP_SET_SPTE:
+			out = M2D_CONF_OUT_MAPPED;
+			break;
+		case M2D_CAP_FAST_FAULT:
+			if (e->u.fast_fault.spurious || e->u.fast_fault.fixed)
+				out = M2D_CONF_OUT_FAST;
+			break;
+		case M2D_CAP_ENTRY:
+		case M2D_CAP_EXIT:
+		case M2D_CAP_PAGE_FAULT:
+			return out;
+		default:
+			break;
+		}
+	}
+	return out;
+}
+
+void m2d_conf_close(M2dConform *c, uint32_t t)
+{
+	M2dConfTask *task = m2d_conf_task(c, t);
+
+	if (task->kernel->len == 0 && task->model->len == 0)
+		return;
+	m2d_conf_compare(c, task);
+	g_array_set_size(task->kernel, 0);
+	g_array_set_size(task->model, 0);
+	memset(task->n_kernel, 0, sizeof(task->n_kernel));
+	memset(task->n_model, 0, sizeof(task->n_model));
+}
+
+static void end_fault(M2dConform *c, M2dConfTask *task)
+{
+	if (!task->faulted)
+		return;
+	m2d_conf_count_outcome(c, task->fault_event, kernel_outcome(c, task->fault_event),
+			       (M2dConfOutcome)task->outcome);
+	task->faulted = false;
+}
+
+static void on_enter(M2dConform *c, uint32_t t)
+{
+	M2dConfTask *task = m2d_conf_task(c, t);
+
+	tidy(c, task);
+	if (top(task) != NULL && top(task)->kind == M2D_CONF_OP_FAULT &&
+	    kernel_outcome(c, task->fault_event) == M2D_CONF_OUT_NONE)
+		m2d_conf_host_retry(c, task->fault_event);
+	finish_ops(c, task, false);
+	end_fault(c, task);
+	if (task->n_ops == 0)
+		start_enter(c, task);
+	finish_ops(c, task, true);
+	m2d_conf_close(c, t);
+}
+
+static void on_leave(M2dConform *c, uint32_t t)
+{
+	M2dConfTask *task = m2d_conf_task(c, t);
+
+	finish_ops(c, task, true);
+	m2d_conf_close(c, t);
+	if (c->vm->vcpu[task->vcpu]->in_guest)
+		m2d_kvm_leave(c->vm, (unsigned)task->vcpu, 0);
+}
+
+/* As far as the host's page, which comes before mmu_lock. */
+static void read_sequence(M2dConform *c, const M2dConfOp *op)
+{
+	const M2dTask *t = c->vm->rt->task[op->actor];
+
+	while (t->sp != 0 && t->point != M2D_PT_SEQ_READ && t->point != M2D_PT_PFN_READ &&
+	       t->point != M2D_PT_FAULT_LOCKED)
+		m2d_conf_step(c, op->actor);
+}
+
+static void on_fault(M2dConform *c, uint32_t t, uint32_t i)
+{
+	M2dConfTask *task = m2d_conf_task(c, t);
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	M2dConfOp *op;
+
+	finish_ops(c, task, true);
+	end_fault(c, task);
+	c->actor_task[task->vcpu] = t;
+	task->faulted = true;
+	task->fault_event = i;
+	task->outcome = -1;
+	/* One that began in view must have been entered. */
+	if (c->vm->vcpu[task->vcpu]->in_guest)
+		m2d_kvm_leave(c->vm, (unsigned)task->vcpu, 0);
+	m2d_conf_host_fault(c, i);
+	op = M2D_CONF_START(
+		c, t, M2D_CONF_OP_FAULT, m2d_mmu_page_fault, .vcpu = (uint32_t)task->vcpu,
+		.error_code = (uint32_t)e->u.page_fault.error, .address = e->u.page_fault.addr);
+	/* When the sequence of invalidations was read is not recorded: early if the fault came to
+	 * nothing, late if it did not. */
+	if (kernel_outcome(c, i) == M2D_CONF_OUT_NONE)
+		read_sequence(c, op);
+}
+
+static void on_region(M2dConform *c, uint32_t t, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	uint32_t id = (uint32_t)e->u.region.slot & 0xffff, as = (uint32_t)e->u.region.slot >> 16;
+	uint64_t size = e->u.region.size;
+	int slot;
+
+	finish_ops(c, m2d_conf_task(c, t), true);
+	if (m2d_conf_task(c, t)->vcpu < 0)
+		m2d_conf_close(c, t);
+	slot = m2d_conf_slot(c, id, size != 0);
+	if (slot < 0)
+		return;
+	M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_set_memory_region, .as = as,
+		       .id = (uint32_t)slot, .gfn = e->u.region.gpa >> 12, .npages = size >> 12,
+		       .hva = size != 0 ? m2d_conf_page(c, e->u.region.hva) : 0,
+		       .flags = (uint32_t)e->u.region.flags & 3);
+	if (size == 0 && as == 0)
+		m2d_conf_slot_gone(c, id);
+}
+
+static void on_unmap(M2dConform *c, uint32_t t, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	M2dConfTask *task = m2d_conf_task(c, t);
+	uint64_t start = m2d_conf_page(c, e->u.hva.start), n;
+	M2dConfOp *op;
+
+	tidy(c, task);
+	op = top(task);
+	if (op == NULL || op->kind != M2D_CONF_OP_FAULT)
+		finish_ops(c, task, true);
+	else
+		read_sequence(c, op);
+	if (task->vcpu < 0)
+		m2d_conf_close(c, t);
+	n = (e->u.hva.end >> 12) - (e->u.hva.start >> 12);
+	op = M2D_CONF_START(c, t, M2D_CONF_OP_NOTIFIER, m2d_mmu_notifier_start, .start = start,
+			    .end = start + n);
+	op->start = start;
+	op->end = start + n;
+}
+
+/* A vCPU that goes away, or all of the process's memory. */
+static void on_unload(M2dConform *c, uint32_t t)
+{
+	M2dConfTask *task = m2d_conf_task(c, t);
+
+	if (task->vcpu >= 0)
+		return;
+	finish_ops(c, task, true);
+	m2d_conf_close(c, t);
+	if (c->unloaded < c->vm->n_vcpus)
+		M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_mmu_unload, .vcpu = c->unloaded++);
+}
+
+static void start(M2dConform *c, uint32_t t, uint32_t i)
+{
+	M2dConfTask *task = m2d_conf_task(c, t);
+
+	switch (m2d_conf_event(c, i)->kind) {
+	case M2D_CAP_ENTRY:
+		on_enter(c, t);
+		break;
+	case M2D_CAP_EXIT:
+		on_leave(c, t);
+		break;
+	case M2D_CAP_PAGE_FAULT:
+		on_fault(c, t, i);
+		break;
+	case M2D_CAP_SET_REGION:
+		on_region(c, t, i);
+		break;
+	case M2D_CAP_UNMAP_HVA:
+		on_unmap(c, t, i);
+		break;
+	case M2D_CAP_MMU_UNLOAD:
+		on_unload(c, t);
+		break;
+	case M2D_CAP_USERSPACE_EXIT:
+		finish_ops(c, task, true);
+		break;
+	case M2D_CAP_ZAP_PAGE:
+		/* The process goes: all tables are zapped. Nothing else tells of it. */
+		tidy(c, task);
+		if (task->vcpu < 0 && task->n_ops == 0)
+			M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_mmu_zap_all);
+		break;
+	default:
+		break;
+	}
+}
+
+/* Within an invalidation: its end has not come yet. */
+static bool within_notifier(unsigned kind)
+{
+	switch (kind) {
+	case M2D_CAP_UNMAP_GFN:
+	case M2D_CAP_FLUSH_REMOTE:
+	case M2D_CAP_FLUSH_REMOTE_RANGE:
+	case M2D_CAP_SET_SPTE_HVA:
+	case M2D_CAP_SET_SPTE_GFN:
+	case M2D_CAP_ZAP_PAGE:
+	case M2D_CAP_COMMIT_ZAP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* More of the operation under way is to come. */
+static bool inside(unsigned kind, unsigned next)
+{
+	switch (next) {
+	case M2D_CAP_ZAP_PAGE:
+		/* Or else the process goes. */
+		return kind != M2D_CAP_INVAL_MMIO;
+	case M2D_CAP_UNMAP_GFN:
+	case M2D_CAP_AGE_GFN:
+	case M2D_CAP_TEST_AGE_GFN:
+	case M2D_CAP_SET_SPTE_GFN:
+	case M2D_CAP_FLUSH_SHADOW:
+	case M2D_CAP_INVAL_MMIO:
+	case M2D_CAP_TRY_SPLIT:
+	case M2D_CAP_SPLIT:
+	case M2D_CAP_REMOVE_WRITE:
+	case M2D_CAP_COLLAPSIBLE:
+	case M2D_CAP_COMMIT_ZAP:
+	case M2D_CAP_FLUSH_REMOTE_MEMSLOT:
+	case M2D_CAP_FLUSH_REMOTE_RANGE:
+		return true;
+	default:
+		return m2d_conf_predicted(next);
+	}
+}
+
+static void end_early(M2dConform *c, M2dConfTask *task, uint32_t i)
+{
+	uint32_t n = m2d_conf_next(c, i);
+	const M2dConfOp *op;
+	unsigned kind = m2d_conf_event(c, i)->kind;
+
+	tidy(c, task);
+	op = top(task);
+	if (op == NULL || (n != M2D_CONF_NONE && inside(kind, m2d_conf_event(c, n)->kind)))
+		return;
+	if (op->kind == M2D_CONF_OP_ENTER)
+		return;
+	if (op->kind == M2D_CONF_OP_FAULT && kind != M2D_CAP_SET_SPTE && kind != M2D_CAP_MARK_MMIO)
+		return;
+	m2d_conf_finish(c, op->actor);
+	tidy(c, task);
+}
+
+void m2d_conf_drive(M2dConform *c, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	uint32_t t = g_array_index(c->task_of, uint32_t, i);
+	M2dConfTask *task = m2d_conf_task(c, t);
+
+	c->now = i;
+	if (!within_notifier(e->kind))
+		m2d_conf_notifiers_end(c, t);
+	if (m2d_conf_starts(e->kind) || e->kind == M2D_CAP_ZAP_PAGE)
+		start(c, t, i);
+	if (e->kind == M2D_CAP_SPTE_REQUESTED)
+		m2d_conf_host_requested(c, i);
+	if (m2d_conf_predicted(e->kind)) {
+		g_array_append_val(task->kernel, i);
+		task->n_kernel[e->kind]++;
+		advance(c, task, e->kind);
+	}
+	end_early(c, task, i);
+}
+
+bool m2d_conform_run(M2dConform *c, GError **error)
+{
+	if (!m2d_conf_stream_end(c, error) || !m2d_conf_world_new(c, error))
+		return false;
+	for (uint32_t i = 0; i < c->events->len; i++) {
+		m2d_conf_drive(c, i);
+		if (i % 4096 == 0 && c->opt.progress != NULL &&
+		    !c->opt.progress(i, c->events->len, c->opt.progress_data)) {
+			g_set_error(error, M2D_ERROR, M2D_ERROR_TRANSIENT,
+				    "interrupted after %u events", i);
+			return false;
+		}
+	}
+	for (uint32_t t = 0; t < c->tasks->len; t++) {
+		finish_ops(c, m2d_conf_task(c, t), true);
+		m2d_conf_close(c, t);
+	}
+	return true;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's side: which frame is behind a page of the process, how large the host maps it and
+ * whether writable, and when an invalidation ends. KVM learns it from the host; here it is seen
+ * when KVM asks for the first time, and known until an invalidation takes it away. What is known
+ * and comes out otherwise is a difference.
+ */
+#include "sim/conform/conform-private.h"
+#include "sim/vm/hostmm.h"
+
+#define KNOWN       1u
+#define LEVEL_KNOWN 2u
+
+static unsigned page_get(const M2dConform *c, uint64_t page)
+{
+	return GPOINTER_TO_UINT(g_hash_table_lookup(c->pages, (gpointer)(page + 1)));
+}
+
+static void page_put(M2dConform *c, uint64_t page, unsigned bits)
+{
+	if (bits == 0)
+		g_hash_table_remove(c->pages, (gpointer)(page + 1));
+	else
+		g_hash_table_insert(c->pages, (gpointer)(page + 1), GUINT_TO_POINTER(bits));
+}
+
+/* A frame for a page nobody told of: the fault that wants it comes to nothing, in the kernel. */
+static void demand(M2dVm *vm, uint64_t page, void *data)
+{
+	M2dConform *c = data;
+
+	m2d_hostmm_place(vm, page, 0);
+	g_array_append_val(c->fake, page);
+}
+
+void m2d_conf_host_init(M2dConform *c)
+{
+	m2d_hostmm_on_demand(c->vm, demand, c);
+}
+
+void m2d_conf_host_forget(M2dConform *c)
+{
+	for (guint i = 0; i < c->fake->len; i++) {
+		uint64_t page = g_array_index(c->fake, uint64_t, i);
+
+		if (!(page_get(c, page) & KNOWN))
+			m2d_hostmm_detach(c->vm, page);
+	}
+	g_array_set_size(c->fake, 0);
+}
+
+void m2d_conf_host_unmapped(M2dConform *c, uint64_t start, uint64_t end)
+{
+	for (uint64_t page = start; page < end; page++) {
+		if (page_get(c, page) == 0)
+			continue;
+		page_put(c, page, 0);
+		m2d_hostmm_detach(c->vm, page);
+	}
+}
+
+/* The largest page that KVM's own rules allow for the gfn, whatever the host does. */
+static unsigned kvm_level(const M2dConform *c, const M2dMemslot *slot, uint64_t gfn)
+{
+	unsigned level = c->vm->cfg.max_level != 0 ? c->vm->cfg.max_level : 3;
+
+	if (slot->flags & M2D_SLOT_LOG_DIRTY)
+		return 1;
+	while (level > 1 && *m2d_slot_lpage(c->vm, slot, gfn, level) != 0)
+		level--;
+	return level;
+}
+
+static void place_huge(M2dConform *c, uint64_t page, uint64_t pfn, unsigned level, bool writable)
+{
+	uint64_t span = UINT64_C(1) << 9 * (level - 1), first = page & ~(span - 1);
+
+	pfn &= ~(span - 1);
+	for (uint64_t i = 0; i < span; i++)
+		m2d_hostmm_detach(c->vm, first + i);
+	m2d_hostmm_place_block(c->vm, first, pfn, (M2dPageSize)(level - 1));
+	for (uint64_t i = 0; i < span; i++) {
+		page_put(c, first + i, KNOWN | LEVEL_KNOWN);
+		m2d_hostmm_protect(c->vm, first + i, writable);
+	}
+}
+
+static void place_small(M2dConform *c, uint64_t page, uint64_t pfn, bool writable, bool level_known)
+{
+	m2d_hostmm_detach(c->vm, page);
+	m2d_hostmm_place(c->vm, page, pfn);
+	m2d_hostmm_protect(c->vm, page, writable);
+	page_put(c, page, KNOWN | (level_known ? LEVEL_KNOWN : 0));
+}
+
+static bool host_writable(const M2dConform *c, uint64_t spte)
+{
+	return m2d_spte_is_host_writable(&c->vm->fmt, spte);
+}
+
+static void learn(M2dConform *c, const M2dMemslot *slot, uint64_t gfn, uint64_t pfn, unsigned level,
+		  bool writable)
+{
+	uint64_t page = m2d_slot_hva(slot, gfn);
+	unsigned bits = page_get(c, page), most = kvm_level(c, slot, gfn);
+
+	if (level > 1 && !(bits & LEVEL_KNOWN) && level <= most)
+		place_huge(c, page, pfn, level, writable);
+	else if (!(bits & KNOWN))
+		place_small(c, page, pfn, writable, level == 1 && most > 1);
+}
+
+void m2d_conf_host_requested(M2dConform *c, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	uint64_t gfn = e->u.requested.gfn, level = e->u.requested.level;
+	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+	bool writable = true;
+	uint32_t n;
+
+	if (slot == NULL || level < 1 || level > 3)
+		return;
+	for (n = m2d_conf_next(c, i); n != M2D_CONF_NONE; n = m2d_conf_next(c, n)) {
+		const M2dCapEvent *s = m2d_conf_event(c, n);
+
+		if (m2d_conf_starts(s->kind))
+			break;
+		if (s->kind == M2D_CAP_SET_SPTE &&
+		    s->u.set_spte.gfn == (gfn & ~m2d_low_mask(9 * (unsigned)(level - 1)))) {
+			writable = host_writable(c, s->u.set_spte.spte);
+			break;
+		}
+	}
+	learn(c, slot, gfn, e->u.requested.pfn, (unsigned)level, writable);
+	/* Neighbours that KVM found in the host's page table. */
+	for (n = m2d_conf_next(c, i); n != M2D_CONF_NONE; n = m2d_conf_next(c, n)) {
+		const M2dCapEvent *s = m2d_conf_event(c, n);
+
+		if (m2d_conf_starts(s->kind))
+			break;
+		if (s->kind != M2D_CAP_SET_SPTE || s->u.set_spte.level != 1)
+			continue;
+		slot = m2d_gfn_to_slot(c->vm, 0, s->u.set_spte.gfn);
+		if (slot != NULL)
+			learn(c, slot, s->u.set_spte.gfn,
+			      m2d_spte_pfn(&c->vm->fmt, s->u.set_spte.spte), 1,
+			      host_writable(c, s->u.set_spte.spte));
+	}
+}
+
+/* --- invalidations ---------------------------------------------------------------------------- */
+
+static void end_notifier(M2dConform *c, guint n)
+{
+	M2dConfNotifier *v = &g_array_index(c->notifiers, M2dConfNotifier, n);
+	unsigned actor = m2d_conf_take_actor(c, M2D_CONF_NONE);
+	m2d_mmu_notifier_end_frame f = {.start = v->start, .end = v->end};
+
+	m2d_conf_host_unmapped(c, v->start, v->end);
+	m2d_rt_start(c->vm->rt, actor, M2D_R_m2d_mmu_notifier_end, &f, sizeof(f));
+	m2d_conf_finish(c, actor);
+	g_array_remove_index(c->notifiers, n);
+}
+
+void m2d_conf_notifier_begun(M2dConform *c, uint32_t t, uint64_t start, uint64_t end)
+{
+	M2dConfNotifier v = {.start = start, .end = end, .task = t, .event = c->now};
+
+	g_array_append_val(c->notifiers, v);
+}
+
+void m2d_conf_notifiers_end(M2dConform *c, uint32_t t)
+{
+	for (guint n = c->notifiers->len; n-- > 0;)
+		if (g_array_index(c->notifiers, M2dConfNotifier, n).task == t)
+			end_notifier(c, n);
+}
+
+void m2d_conf_notifiers_end_all(M2dConform *c)
+{
+	while (c->notifiers->len != 0)
+		end_notifier(c, c->notifiers->len - 1);
+}
+
+/* A fault that maps its page began after the end of every invalidation of it. */
+void m2d_conf_host_fault(M2dConform *c, uint32_t i)
+{
+	uint32_t r = m2d_conf_find(c, i, M2D_CAP_SPTE_REQUESTED);
+	const M2dMemslot *slot;
+	uint64_t page, gfn;
+
+	if (r == M2D_CONF_NONE)
+		return;
+	gfn = m2d_conf_event(c, r)->u.requested.gfn;
+	slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+	if (slot == NULL)
+		return;
+	page = m2d_slot_hva(slot, gfn);
+	for (guint n = c->notifiers->len; n-- > 0;) {
+		const M2dConfNotifier *v = &g_array_index(c->notifiers, M2dConfNotifier, n);
+
+		if (page >= v->start && page < v->end)
+			end_notifier(c, n);
+	}
+}
+
+/* The fault at event @i came to nothing. An invalidation of its page that has not ended explains
+ * it; so does the end of any other one, of which nothing tells. */
+void m2d_conf_host_retry(M2dConform *c, uint32_t i)
+{
+	const M2dMemslot *slot;
+	uint64_t gfn = m2d_conf_event(c, i)->u.page_fault.addr >> 12, page;
+
+	slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+	if (slot == NULL || c->notifiers->len == 0)
+		return;
+	page = m2d_slot_hva(slot, gfn);
+	for (guint n = 0; n < c->notifiers->len; n++) {
+		const M2dConfNotifier *v = &g_array_index(c->notifiers, M2dConfNotifier, n);
+
+		if (page >= v->start && page < v->end)
+			return;
+	}
+	end_notifier(c, 0);
+}
