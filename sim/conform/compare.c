@@ -144,9 +144,9 @@ const M2dConfCount *m2d_conform_count(const M2dConform *c, unsigned kind)
 	return &c->count[kind];
 }
 
-bool m2d_conform_counted(unsigned kind)
+bool m2d_conform_counted(const M2dConform *c, unsigned kind)
 {
-	return kind == M2D_CONF_FAULT_OUTCOME || m2d_conf_predicted(kind);
+	return kind == M2D_CONF_FAULT_OUTCOME || m2d_conf_predicted(c, kind);
 }
 
 M2dConfCount m2d_conform_total(const M2dConform *c)
@@ -154,7 +154,7 @@ M2dConfCount m2d_conform_total(const M2dConform *c)
 	M2dConfCount sum = {0};
 
 	for (unsigned k = 0; k < M2D_CONF_KINDS; k++) {
-		if (!m2d_conform_counted(k))
+		if (!m2d_conform_counted(c, k))
 			continue;
 		sum.kernel += c->count[k].kernel;
 		sum.same += c->count[k].same;

@@ -128,7 +128,7 @@ uint32_t m2d_conf_find(const M2dConform *c, uint32_t i, unsigned kind);
 /* m2d_conf_starts: events of @kind begin an operation. */
 bool m2d_conf_starts(unsigned kind);
 /* m2d_conf_predicted: the model should make events of @kind. */
-bool m2d_conf_predicted(unsigned kind);
+bool m2d_conf_predicted(const M2dConform *c, unsigned kind);
 
 /* --- world.c ----------------------------------------------------------------------------------
  */
@@ -145,7 +145,7 @@ void m2d_conf_slot_gone(M2dConform *c, uint32_t id);
 
 /* m2d_conf_listen: take what the model says into its task's window. */
 void m2d_conf_listen(const M2dEvent *event, void *data);
-/* m2d_conf_equal: fields of @item that @kernel has otherwise; bit by field. */
+/* m2d_conf_differ: fields of @item that @kernel has otherwise; bit by field. */
 uint32_t m2d_conf_differ(M2dConform *c, const M2dCapEvent *kernel, const M2dConfItem *item,
 			 bool bind);
 

@@ -74,7 +74,7 @@ bool m2d_conform_run(M2dConform *c, GError **error);
 
 /* m2d_conform_count: of kind @kind below M2D_CONF_KINDS; counted: events the MMU decides on. */
 const M2dConfCount *m2d_conform_count(const M2dConform *c, unsigned kind);
-bool m2d_conform_counted(unsigned kind);
+bool m2d_conform_counted(const M2dConform *c, unsigned kind);
 /* m2d_conform_total: over all counted kinds. */
 M2dConfCount m2d_conform_total(const M2dConform *c);
 /* m2d_conform_kind_name: of any kind below M2D_CONF_KINDS. */

@@ -467,7 +467,7 @@ static bool within_notifier(unsigned kind)
 }
 
 /* More of the operation under way is to come. */
-static bool inside(unsigned kind, unsigned next)
+static bool inside(const M2dConform *c, unsigned kind, unsigned next)
 {
 	switch (next) {
 	case M2D_CAP_ZAP_PAGE:
@@ -488,7 +488,7 @@ static bool inside(unsigned kind, unsigned next)
 	case M2D_CAP_FLUSH_REMOTE_RANGE:
 		return true;
 	default:
-		return m2d_conf_predicted(next);
+		return m2d_conf_predicted(c, next);
 	}
 }
 
@@ -500,7 +500,7 @@ static void end_early(M2dConform *c, M2dConfTask *task, uint32_t i)
 
 	tidy(c, task);
 	op = top(task);
-	if (op == NULL || (n != M2D_CONF_NONE && inside(kind, m2d_conf_event(c, n)->kind)))
+	if (op == NULL || (n != M2D_CONF_NONE && inside(c, kind, m2d_conf_event(c, n)->kind)))
 		return;
 	if (op->kind == M2D_CONF_OP_ENTER)
 		return;
@@ -523,7 +523,7 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 		start(c, t, i);
 	if (e->kind == M2D_CAP_SPTE_REQUESTED)
 		m2d_conf_host_requested(c, i);
-	if (m2d_conf_predicted(e->kind)) {
+	if (m2d_conf_predicted(c, e->kind)) {
 		g_array_append_val(task->kernel, i);
 		task->n_kernel[e->kind]++;
 		advance(c, task, e->kind);

@@ -18,26 +18,57 @@ static uint64_t role_of(uint64_t role)
 	       (role & M2D_ROLE_AD_DISABLED ? 0 : M2D_CAP_ROLE_AD);
 }
 
-static void page_item(const M2dConform *c, M2dConfItem *item, unsigned kind, const uint64_t *a)
+static uint64_t rights_of(uint64_t spte)
 {
-	item->kind = (uint16_t)kind;
-	item->f[0] = m2d_sp(c->vm, (M2dSpIndex)a[0])->valid_gen;
-	item->f[1] = a[1];
-	item->f[2] = role_of(a[2]);
-	item->f[3] = a[3];
-	item->f[4] = a[4];
-	item->f[5] = a[5];
-	item->has = HAS(kind == M2D_CAP_GET_PAGE ? 6 : 5);
-}
-
-static uint64_t rights_of(const M2dConform *c, uint64_t spte)
-{
-	const M2dSpteFormat *fmt = &c->vm->fmt;
-
-	(void)fmt;
 	return M2D_CAP_ACC_R | (spte & M2D_PTE_RW ? M2D_CAP_ACC_W : 0) |
 	       (spte & M2D_PTE_NX ? 0 : M2D_CAP_ACC_X) | (spte & M2D_PTE_US ? M2D_CAP_ACC_U : 0);
 }
+
+/* Events whose fields are the capture's, in its order. */
+static const struct {
+	uint16_t event, kind;
+	uint8_t n; /* fields */
+	bool walk; /* of the guest's tables: with a direct MMU only the emulator walks */
+} same[] = {
+	{M2D_E_PAGETABLE_WALK, M2D_CAP_WALK, 2, true},
+	{M2D_E_PAGING_ELEMENT, M2D_CAP_WALK_ELEMENT, 2, true},
+	{M2D_E_SET_ACCESSED_BIT, M2D_CAP_WALK_ACCESSED, 1, true},
+	{M2D_E_SET_DIRTY_BIT, M2D_CAP_WALK_DIRTY, 1, true},
+	{M2D_E_WALKER_ERROR, M2D_CAP_WALK_ERROR, 1, true},
+	{M2D_E_SPTE_REQUESTED, M2D_CAP_SPTE_REQUESTED, 3, false},
+	{M2D_E_MARK_MMIO_SPTE, M2D_CAP_MARK_MMIO, 4, false},
+	{M2D_E_CHECK_MMIO_SPTE, M2D_CAP_CHECK_MMIO, 4, false},
+	{M2D_E_HANDLE_MMIO_PAGE_FAULT, M2D_CAP_MMIO_FAULT, 3, false},
+	{M2D_E_KVM_MMU_ZAP_ALL_FAST, M2D_CAP_ZAP_ALL_FAST, 2, false},
+	{M2D_E_FLUSH_REMOTE, M2D_CAP_FLUSH_REMOTE, 0, false},
+	{M2D_E_FN_MMU_LOAD, M2D_CAP_MMU_LOAD, 0, false},
+	{M2D_E_FN_MMU_UNLOAD, M2D_CAP_MMU_UNLOAD, 0, false},
+	{M2D_E_FN_NEW_PGD, M2D_CAP_NEW_PGD, 1, false},
+	{M2D_E_FN_MMU_INVLPG, M2D_CAP_MMU_INVLPG, 1, false},
+	{M2D_E_FN_SYNC_ROOTS, M2D_CAP_SYNC_ROOTS, 0, false},
+	{M2D_E_FN_SYNC_PREV_ROOTS, M2D_CAP_SYNC_PREV_ROOTS, 0, false},
+	{M2D_E_FN_COMMIT_ZAP, M2D_CAP_COMMIT_ZAP, 0, false},
+	{M2D_E_FN_FLUSH_MEMSLOT, M2D_CAP_FLUSH_REMOTE_MEMSLOT, 0, false},
+	{M2D_E_FN_SVM_FLUSH_ASID, M2D_CAP_SVM_FLUSH_ASID, 0, false},
+	{M2D_E_FN_UNMAP_GFN, M2D_CAP_UNMAP_GFN, 2, false},
+	{M2D_E_FN_AGE_GFN, M2D_CAP_AGE_GFN, 2, false},
+	{M2D_E_FN_TEST_AGE_GFN, M2D_CAP_TEST_AGE_GFN, 2, false},
+	{M2D_E_FN_REMOVE_WRITE, M2D_CAP_REMOVE_WRITE, 0, false},
+	{M2D_E_FN_DIRTY_MASKED, M2D_CAP_DIRTY_MASKED, 2, false},
+	{M2D_E_FN_COLLAPSIBLE, M2D_CAP_COLLAPSIBLE, 0, false},
+	{M2D_E_FN_FLUSH_SHADOW, M2D_CAP_FLUSH_SHADOW, 0, false},
+	{M2D_E_FN_INVAL_MMIO, M2D_CAP_INVAL_MMIO, 1, false},
+	/* Fields differ; see translate(). */
+	{M2D_E_KVM_MMU_GET_PAGE, M2D_CAP_GET_PAGE, 6, false},
+	{M2D_E_KVM_MMU_SYNC_PAGE, M2D_CAP_SYNC_PAGE, 5, false},
+	{M2D_E_KVM_MMU_UNSYNC_PAGE, M2D_CAP_UNSYNC_PAGE, 5, false},
+	{M2D_E_KVM_MMU_PREPARE_ZAP_PAGE, M2D_CAP_ZAP_PAGE, 5, false},
+	{M2D_E_KVM_MMU_SET_SPTE, M2D_CAP_SET_SPTE, 5, false},
+	{M2D_E_FAST_PAGE_FAULT, M2D_CAP_FAST_FAULT, 8, false},
+	{M2D_E_FLUSH_HW, M2D_CAP_SVM_FLUSH_ALL, 0, false},
+	{M2D_E_FLUSH_HW, M2D_CAP_SVM_FLUSH_CURRENT, 0, false},
+	{M2D_E_FLUSH_HW, M2D_CAP_SVM_FLUSH_GVA, 1, false},
+};
 
 static void plain(M2dConfItem *item, unsigned kind, const uint64_t *a, unsigned n)
 {
@@ -47,61 +78,60 @@ static void plain(M2dConfItem *item, unsigned kind, const uint64_t *a, unsigned 
 }
 
 /* False: the kernel records nothing of that. */
-static bool translate(M2dConform *c, const M2dEvent *e, M2dConfItem *item)
+static bool translate(const M2dConform *c, const M2dEvent *e, M2dConfItem *item)
 {
-	static const uint16_t flushes[] = {M2D_CAP_SVM_FLUSH_ALL, M2D_CAP_SVM_FLUSH_CURRENT, 0,
-					   M2D_CAP_SVM_FLUSH_GVA};
 	const uint64_t *a = e->a;
+	unsigned i = 0;
 
+	while (i < G_N_ELEMENTS(same) && same[i].event != e->type)
+		i++;
+	if (i == G_N_ELEMENTS(same))
+		return false;
 	memset(item, 0, sizeof(*item));
 	switch ((M2dEventType)e->type) {
 	case M2D_E_KVM_MMU_GET_PAGE:
-		page_item(c, item, M2D_CAP_GET_PAGE, a);
-		return true;
 	case M2D_E_KVM_MMU_SYNC_PAGE:
-		page_item(c, item, M2D_CAP_SYNC_PAGE, a);
-		return true;
 	case M2D_E_KVM_MMU_UNSYNC_PAGE:
-		page_item(c, item, M2D_CAP_UNSYNC_PAGE, a);
-		return true;
 	case M2D_E_KVM_MMU_PREPARE_ZAP_PAGE:
-		page_item(c, item, M2D_CAP_ZAP_PAGE, a);
+		plain(item, same[i].kind,
+		      (const uint64_t[]){m2d_sp(c->vm, (M2dSpIndex)a[0])->valid_gen, a[1],
+					 role_of(a[2]), a[3], a[4], a[5]},
+		      same[i].n);
 		return true;
 	case M2D_E_KVM_MMU_SET_SPTE:
 		plain(item, M2D_CAP_SET_SPTE,
-		      (const uint64_t[]){a[0], a[1], rights_of(c, a[1]), a[2], a[3]}, 5);
-		return true;
-	case M2D_E_MARK_MMIO_SPTE:
-		plain(item, M2D_CAP_MARK_MMIO, a, 4);
-		item->has &= ~1u;
-		return true;
-	case M2D_E_CHECK_MMIO_SPTE:
-		plain(item, M2D_CAP_CHECK_MMIO, a, 4);
-		return true;
-	case M2D_E_HANDLE_MMIO_PAGE_FAULT:
-		plain(item, M2D_CAP_MMIO_FAULT, a, 3);
+		      (const uint64_t[]){a[0], a[1], rights_of(a[1]), a[2], a[3]}, 5);
 		return true;
 	case M2D_E_FAST_PAGE_FAULT:
 		plain(item, M2D_CAP_FAST_FAULT,
 		      (const uint64_t[]){e->vcpu, a[0], a[1], a[2], a[3], a[4],
 					 a[5] == M2D_RET_PF_SPURIOUS, a[5] == M2D_RET_PF_FIXED},
 		      8);
-		item->has &= ~8u;
-		return true;
-	case M2D_E_KVM_MMU_ZAP_ALL_FAST:
-		plain(item, M2D_CAP_ZAP_ALL_FAST, a, 2);
-		return true;
-	case M2D_E_FLUSH_REMOTE:
-		plain(item, M2D_CAP_FLUSH_REMOTE, a, 0);
+		item->has &= ~8u; /* a hashed pointer */
 		return true;
 	case M2D_E_FLUSH_HW:
-		if (a[0] > 3 || flushes[a[0]] == 0)
+		if (a[0] == 2) /* for the guest: has no probe */
 			return false;
-		plain(item, flushes[a[0]], a + 1, a[0] == 3);
+		plain(item,
+		      a[0] == 0   ? M2D_CAP_SVM_FLUSH_ALL
+		      : a[0] == 1 ? M2D_CAP_SVM_FLUSH_CURRENT
+				  : M2D_CAP_SVM_FLUSH_GVA,
+		      a + 1, a[0] == 3);
 		return true;
 	default:
-		return false;
+		plain(item, same[i].kind, a, same[i].n);
+		if (e->type == M2D_E_MARK_MMIO_SPTE)
+			item->has &= ~1u; /* a hashed pointer */
+		return true;
 	}
+}
+
+bool m2d_conf_predicted(const M2dConform *c, unsigned kind)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(same); i++)
+		if (same[i].kind == kind)
+			return c->seen[kind] != 0 && (!same[i].walk || !c->tdp);
+	return false;
 }
 
 /* A page of the model's is free again: whatever it was in the kernel. */
@@ -124,7 +154,7 @@ void m2d_conf_listen(const M2dEvent *event, void *data)
 	if (event->type == M2D_E_SP_FREE)
 		forget_page(c, event->a[3]);
 	if (event->actor >= M2D_MAX_ACTORS || c->actor_task[event->actor] == M2D_CONF_NONE ||
-	    !translate(c, event, &item))
+	    !translate(c, event, &item) || !m2d_conf_predicted(c, item.kind))
 		return;
 	task = m2d_conf_task(c, c->actor_task[event->actor]);
 	g_array_append_val(task->model, item);
@@ -167,27 +197,4 @@ uint32_t m2d_conf_differ(M2dConform *c, const M2dCapEvent *kernel, const M2dConf
 		if (both >> i & 1 && !same_field(c, kernel, item, i, bind))
 			differ |= 1u << i;
 	return differ;
-}
-
-bool m2d_conf_predicted(unsigned kind)
-{
-	switch (kind) {
-	case M2D_CAP_SET_SPTE:
-	case M2D_CAP_GET_PAGE:
-	case M2D_CAP_ZAP_PAGE:
-	case M2D_CAP_SYNC_PAGE:
-	case M2D_CAP_UNSYNC_PAGE:
-	case M2D_CAP_ZAP_ALL_FAST:
-	case M2D_CAP_MARK_MMIO:
-	case M2D_CAP_CHECK_MMIO:
-	case M2D_CAP_MMIO_FAULT:
-	case M2D_CAP_FAST_FAULT:
-	case M2D_CAP_FLUSH_REMOTE:
-	case M2D_CAP_SVM_FLUSH_ALL:
-	case M2D_CAP_SVM_FLUSH_CURRENT:
-	case M2D_CAP_SVM_FLUSH_GVA:
-		return true;
-	default:
-		return false;
-	}
 }
