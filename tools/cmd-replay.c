@@ -17,9 +17,10 @@
 #include "sim/report/plot.h"
 #include "sim/report/report.h"
 #include "sim/store/store.h"
+#include "tools/replay-beside.h"
 
 static struct {
-	char *machine, *mmu, *kvm, *timing, *db, *plot, *final;
+	char *machine, *mmu, *kvm, *timing, *db, *plot, *final, *beside;
 	char **set;
 	gint vcpus;
 	gint64 seed;
@@ -45,6 +46,9 @@ static const GOptionEntry entries[] = {
 	{"kvm", 0, 0, G_OPTION_ARG_STRING, &o.kvm,
 	 "Whose KVM --mmu shadow simulates: a version, +COMMIT, -COMMIT (" M2D_KNOBS_DEFAULT ")",
 	 "VERSION"},
+	{"beside", 0, 0, G_OPTION_ARG_FILENAME, &o.beside,
+	 "--mmu shadow: compare with what KVM did in this trace, recorded on shadow paging",
+	 "TRACE"},
 	{"timing", 't', 0, G_OPTION_ARG_STRING, &o.timing,
 	 "functional, blocking or overlapped (blocking)", "MODEL"},
 	{"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.set,
@@ -403,10 +407,14 @@ static int replay_trace(const char *trace, const char *command_line, M2dReplayOp
 	g_autoptr(M2dReplay) replay = NULL;
 	g_autoptr(M2dResult) result = NULL;
 	g_autoptr(M2dMachine) machine = NULL;
+	g_autoptr(M2dPaid) recorded = NULL, beside = NULL;
 	GError *error = NULL;
 
 	machine = m2d_machine_load(o.machine != NULL ? o.machine : "generic", &error);
 	if (machine == NULL || !configure(opt, machine, &error))
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	if (o.beside != NULL &&
+	    !m2d_tool_beside(trace, o.beside, o.quiet, &recorded, &beside, &error))
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
 	reader = m2d_trace_reader_open(trace, o.recover ? M2D_TRACE_RECOVER : 0, &error);
 	if (reader == NULL)
@@ -419,6 +427,8 @@ static int replay_trace(const char *trace, const char *command_line, M2dReplayOp
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
 	}
 	result->trace = g_strdup(trace);
+	result->recorded = g_steal_pointer(&recorded);
+	result->beside = g_steal_pointer(&beside);
 	result->command_line = g_strdup(command_line);
 	result->seed = (uint64_t)o.seed;
 	record_config(result, replay, opt, m2d_world_machine(m2d_replay_world(replay)));
@@ -451,6 +461,9 @@ static int choose_options(M2dReplayOptions *opt)
 	m2d_replay_options_init(opt);
 	if (o.kvm != NULL && mode != M2D_REPLAY_SHADOW)
 		return m2d_cmd_usage(&m2d_cmd_replay, "--kvm=%s: expected --mmu=shadow too", o.kvm);
+	if (o.beside != NULL && mode != M2D_REPLAY_SHADOW)
+		return m2d_cmd_usage(&m2d_cmd_replay, "--beside=%s: expected --mmu=shadow too",
+				     o.beside);
 	if (o.kvm != NULL && !m2d_knobs_profile(&opt->knobs, o.kvm, &error)) {
 		g_prefix_error(&error, "--kvm: ");
 		return m2d_cmd_fail(&m2d_cmd_replay, error);

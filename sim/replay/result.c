@@ -47,6 +47,8 @@ void m2d_result_free(M2dResult *r)
 	g_array_unref(r->config);
 	g_array_unref(r->samples);
 	g_array_unref(r->violations);
+	m2d_paid_free(r->recorded);
+	m2d_paid_free(r->beside);
 	g_free(r);
 }
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "sim/engine/stats.h"
+#include "sim/replay/paid.h"
 
 /* One key of the full, resolved configuration, in canonical order. */
 typedef struct {
@@ -47,7 +48,9 @@ typedef struct {
 	M2dStats total;
 	GArray *samples;    /* of M2dSample */
 	GArray *violations; /* of M2dViolation */
-	bool interrupted;   /* stopped early by a signal: figures cover the part replayed */
+	/* With --beside: this trace as recorded, and the one to compare with; or both NULL. */
+	M2dPaid *recorded, *beside;
+	bool interrupted; /* stopped early by a signal: figures cover the part replayed */
 } M2dResult;
 
 /* m2d_result_new: empty, for @n_vcpus. m2d_result_free: with all it owns. */

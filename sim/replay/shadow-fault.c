@@ -107,7 +107,7 @@ static M2dOpResult handle(M2dReplay *r, M2dReplayVcpu *v, const M2dOutcome *out,
 {
 	M2dOpResult result = m2d_kvm_fault(r->shadow->vm, m2d_replay_vcpu_id(r, v), out, insn);
 
-	m2d_replay_shadow_fault_count(r, v, result);
+	m2d_replay_shadow_fault_count(r, v, out, result);
 	return result;
 }
 

@@ -61,6 +61,7 @@ bool m2d_replay_shadow_new(M2dReplay *r, GError **error)
 		g_prefix_error(error, "--mmu shadow: ");
 		return false;
 	}
+	m2d_replay_shadow_listen(s);
 	s->mem = m2d_l2mem_new(s->vm);
 	return add_memory(s, error);
 }

@@ -2,6 +2,7 @@
 /* The JSON document of a run. */
 #include "sim/base/json.h"
 
+#include "sim/report/beside.h"
 #include "sim/report/report.h"
 
 static void counters(M2dJson *j, const M2dCounters *c)
@@ -148,6 +149,7 @@ char *m2d_report_json(const M2dResult *r)
 	counters(j, &r->total.c);
 	walk_refs(j, &r->total);
 	flush_bill(j, &r->total);
+	m2d_report_beside_json(j, r);
 	m2d_json_array_begin(j, "vcpus");
 	for (unsigned i = 0; i < r->n_vcpus; i++) {
 		m2d_json_object_begin(j, NULL);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sim/base/bits.h"
+#include "sim/report/beside.h"
 
 #define BAR_WIDTH 40
 /* Findings printed in full; a broken run can have millions. */
@@ -388,6 +389,7 @@ char *m2d_report_text(const M2dResult *r)
 	events(s, &r->total.c);
 	kvm(s, &r->total);
 	bill(s, &r->total);
+	m2d_report_beside(s, r);
 	findings(s, r);
 	return g_string_free(s, FALSE);
 }

@@ -122,6 +122,39 @@ class Replay(unittest.TestCase):
         self.assertGreater(c["kvm_pages_made"], 3, name)
         return c
 
+    def check_beside(self, trace, other, recorded):
+        """What a real KVM paid is counted as the recorder did, and the model pays about that."""
+        doc = self.replay(trace, "--mmu", "shadow", "--kvm", "6.1", "--timing", "functional",
+                          "--beside", other)
+        self.assertEqual(doc["violations"], [])
+        sim, rec = doc["beside"]["simulated"], doc["beside"]["recorded"]
+        exits = {int(code, 16): n for code, n in doc["beside"]["recorded_exits"].items()}
+        reads, writes, fetches, elided, _, cr3s, invlpgs, _, codes = recorded
+        self.assertEqual(exits, codes)
+        self.assertEqual((rec["exits"], rec["page_faults"]), (sum(codes.values()), codes[0x4e]))
+        self.assertEqual((rec["cr3_loads"], rec["invlpgs"]), (cr3s, invlpgs))
+        self.assertLess(rec["guest_refs"], reads + writes + fetches + elided)
+        for side in (sim, rec):
+            self.assertEqual(side["page_faults"],
+                             side["injected"] + side["mended"] + side["neither"])
+            self.assertLessEqual(side["absent"] + side["wp_kernel"] + side["wp_user"],
+                                 side["page_faults"])
+            self.assertEqual(side["exits"], side["page_faults"] + side["cr_writes"] +
+                             side["invlpg_exits"] + side["other_exits"] + side.get("cr_reads", 0))
+        c = doc["counters"]
+        for key, counter in (("emulated", "kvm_emulated"), ("unsyncs", "kvm_unsyncs"),
+                             ("syncs", "kvm_syncs"), ("sptes_set", "kvm_sptes_made")):
+            self.assertEqual(sim[key], c[counter])
+            self.assertGreater(sim[key], 0)
+        self.assertFalse({"emulated", "unsyncs", "syncs"} & set(rec))
+        # As a share of what decides it, of the same order on both sides.
+        for key in ("page_faults", "injected", "mended", "neither", "wp_kernel"):
+            ratio = sim[key] / sim["guest_faults"] / (rec[key] / rec["guest_faults"])
+            self.assertTrue(0.5 < ratio < 2, (key, ratio))
+        ratio = sim["root_switches"] / sim["cr3_loads"] / (rec["root_switches"] / rec["cr3_loads"])
+        self.assertTrue(0.8 < ratio < 1.25, ratio)
+        return doc
+
 
 class Bundled(Replay):
     """Traces in the tree."""
@@ -190,6 +223,30 @@ class Bundled(Replay):
         del causes[0]["kvm_emulate"], causes[1]["kvm_emulate"]
         self.assertEqual(causes[0], causes[1])
 
+    def test_beside(self):
+        tdp, other = self.trace("s-linux-tdp-f.m2t"), self.trace("s-linux-shadow-f.m2t")
+        self.check_beside(tdp, other, CAPTURED["s-linux-shadow.f"])
+        text = self.ok("replay", tdp, "--mmu", "shadow", "--kvm", "6.1", "--no-plot", "--beside", other)
+        with open(os.path.join(SOURCE, "docs", "shadow-cost.md"), encoding="utf-8") as f:
+            page = f.read()
+        # The page's table has the figures of both sides, by page faults of the guest.
+        for row, label in (("page faults", "exits for page faults"), ("write, CPL 0", "write at CPL 0"),
+                           ("> SPTE set", "after which an SPTE"), ("> neither", "after which neither"),
+                           ("made writable", "that became writable"), ("dropped", "went away")):
+            line = [x for x in text[text.index("Beside"):].splitlines()
+                    if x.strip().startswith(row + " ")][0]
+            words = line.strip()[len(row):].split()
+            cells = [x for x in page.splitlines() if x.startswith("|") and label in x][0].split("|")
+            self.assertEqual([words[2], words[5]], [cells[2].strip(), cells[3].strip()], row)
+        for args, word in ((["--beside", other], "--mmu"),
+                           (["--mmu", "shadow", "--beside", "-"], "files"),
+                           (["--mmu", "shadow", "--beside", "/dev/null"], "/dev/null"),
+                           (["--mmu", "shadow", "--beside", other + "x"], "No such")):
+            done = run("replay", tdp, *args)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(word, done.stderr)
+            self.assertEqual(done.stderr.count("\n"), 1)
+
     def test_time_of_the_guest_model(self):
         for mmu, machine in (("native", "generic"), ("npt", "zen4"), ("ept", "haswell")):
             for timing in ("blocking", "overlapped"):
@@ -236,6 +293,20 @@ class Captured(Replay):
                 self.assertGreaterEqual(c["kvm_exits"], sum(others.values()))
                 print(name, "recorded", {hex(k): n for k, n in expected[8].items()}, "shadow",
                       {k[4:]: n for k, n in c.items() if k.startswith("kvm_") and n})
+
+    def test_beside(self):
+        """The capture of the issue, from files as the recorder wrote them."""
+        with tempfile.TemporaryDirectory() as folder:
+            other = self.imported("s-linux-shadow.f", folder)
+            for name in ("s-linux-tdp.f", "s-linux-tdp.u"):
+                trace = self.imported(name, folder)
+                if name == "s-linux-tdp.f":
+                    doc = self.check_beside(trace, other, CAPTURED["s-linux-shadow.f"])
+                else: # too short to compare shares
+                    doc = self.replay(trace, "--mmu", "shadow", "--beside", other)
+                    self.assertEqual(doc["violations"], [])
+                self.assertEqual(doc["counters"]["wrong"], 0)
+                print(name, doc["beside"])
 
     def check_events(self, trace, expected):
         """CR3 loads and exits by code, from the text of the trace."""
