@@ -29,26 +29,6 @@ static void add(const M2dCapEvent *event, void *data)
 	m2d_timeline_add(sink->timeline, sink->capture, event);
 }
 
-/* "A,B" in seconds to ns. */
-static bool parse_window(uint64_t *from, uint64_t *to)
-{
-	char *end;
-	double a, b;
-
-	*from = *to = 0;
-	if (window == NULL)
-		return true;
-	a = g_ascii_strtod(window, &end);
-	if (*end != ',')
-		return false;
-	b = g_ascii_strtod(end + 1, &end);
-	if (*end != 0 || !(a >= 0) || !(b > a) || b > 1e9)
-		return false;
-	*from = (uint64_t)(a * 1e9);
-	*to = (uint64_t)(b * 1e9);
-	return true;
-}
-
 static int draw(const char *path, uint64_t from, uint64_t to)
 {
 	const M2dCaptureRead read = {.quiet = quiet, .what = "timeline"};
@@ -100,7 +80,7 @@ static int run(int argc, char **argv)
 					      : "one capture at a time");
 	if (output == NULL)
 		return m2d_cmd_usage(&m2d_cmd_timeline, "expected -o and the file to write");
-	if (!parse_window(&from, &to))
+	if (!m2d_tool_window(window, &from, &to))
 		return m2d_cmd_usage(&m2d_cmd_timeline,
 				     "--time %s: expected two times in seconds, as 9.5,9.75",
 				     window);

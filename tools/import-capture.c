@@ -37,6 +37,26 @@ gboolean m2d_tool_read_capture(const M2dCaptureRead *read, M2dCapture *capture, 
 	return r == 0;
 }
 
+bool m2d_tool_window(const char *text, uint64_t *from, uint64_t *to)
+{
+	char *end;
+	double a, b;
+
+	*from = *to = 0;
+	if (text == NULL)
+		return true;
+	a = g_ascii_strtod(text, &end);
+	if (end == text || *end != ',')
+		return false;
+	text = end + 1;
+	b = g_ascii_strtod(text, &end);
+	if (end == text || *end != 0 || !(a >= 0) || !(b > a) || b > 1e9)
+		return false;
+	*from = (uint64_t)(a * 1e9 + 0.5);
+	*to = (uint64_t)(b * 1e9 + 0.5);
+	return true;
+}
+
 int m2d_tool_capture_status(const M2dCommand *cmd, const M2dCapture *capture)
 {
 	const char *first, *cut = m2d_capture_cut(capture);

@@ -19,6 +19,8 @@ typedef void (*M2dCaptureFn)(const M2dCapEvent *event, void *data);
  */
 gboolean m2d_tool_read_capture(const M2dCaptureRead *read, M2dCapture *capture, M2dCaptureFn fn,
 			       void *data, GError **error);
+/* m2d_tool_window: "A,B" in seconds to ns of a recording's clock; both 0 for NULL: all. */
+bool m2d_tool_window(const char *text, uint64_t *from, uint64_t *to);
 /* m2d_tool_capture_status: 0, or 2 after one line on stderr if part of @capture could not be read.
  */
 int m2d_tool_capture_status(const M2dCommand *cmd, const M2dCapture *capture);

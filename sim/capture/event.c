@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/capture/event.h"
 
+#include <glib.h>
 #include <stddef.h>
 
 static const char *const kind_names[M2D_CAP_N_KINDS] = {
@@ -32,4 +33,23 @@ const char *m2d_cap_kind_name(unsigned kind)
 const char *m2d_cap_kind_fields(unsigned kind)
 {
 	return kind < M2D_CAP_N_KINDS ? kind_fields[kind] : "";
+}
+
+char *m2d_cap_event_fields(const M2dCapEvent *e)
+{
+	g_auto(GStrv) names = NULL;
+	GString *s = g_string_new(NULL);
+
+	if (e->kind == M2D_CAP_MARK)
+		return g_string_free(g_string_append(s, e->u.text), FALSE);
+	names = g_strsplit_set(m2d_cap_kind_fields(e->kind), "(), ", -1);
+	for (unsigned i = 0, n = 0; names[i] != NULL; i++) {
+		if (*names[i] == 0)
+			continue;
+		if (e->has & 1u << n)
+			g_string_append_printf(s, "%s%s=0x%" G_GINT64_MODIFIER "x",
+					       s->len > 0 ? " " : "", names[i], e->u.f[n]);
+		n++;
+	}
+	return g_string_free(s, FALSE);
 }

@@ -72,5 +72,7 @@ const char *const *m2d_cap_kind_names(void);
 const char *m2d_cap_kind_name(unsigned kind);
 /* m2d_cap_kind_fields: "(vcpu, rip)": the names of the fields; "" if there are none. */
 const char *m2d_cap_kind_fields(unsigned kind);
+/* m2d_cap_event_fields: what was recorded, by name: "as=0x0 gfn=0x200 ..."; g_free(). */
+char *m2d_cap_event_fields(const M2dCapEvent *event);
 /* m2d_cap_symbol: what %c stores for function @name. */
 uint64_t m2d_cap_symbol(const char *name, unsigned len);

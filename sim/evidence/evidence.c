@@ -69,26 +69,6 @@ void m2d_evidence_free(M2dEvidence *ev)
 	g_free(ev);
 }
 
-/* The fields of an event, by name: "as=0x0 gfn=0x200 ...". */
-static char *event_fields(const M2dCapEvent *e)
-{
-	g_auto(GStrv) names = NULL;
-	GString *s = g_string_new(NULL);
-
-	if (e->kind == M2D_CAP_MARK)
-		return g_string_free(g_string_append(s, e->u.text), FALSE);
-	names = g_strsplit_set(m2d_cap_kind_fields(e->kind), "(), ", -1);
-	for (unsigned i = 0, n = 0; names[i] != NULL; i++) {
-		if (*names[i] == 0)
-			continue;
-		if (e->has & 1u << n)
-			g_string_append_printf(s, "%s%s=0x%" G_GINT64_MODIFIER "x",
-					       s->len > 0 ? " " : "", names[i], e->u.f[n]);
-		n++;
-	}
-	return g_string_free(s, FALSE);
-}
-
 void m2d_ev_report(M2dEvidence *ev, const M2dEvReport *report, const char *format, ...)
 {
 	M2dEvFinding *f;
@@ -117,7 +97,7 @@ void m2d_ev_report(M2dEvidence *ev, const M2dEvReport *report, const char *forma
 	}
 	f->refs[f->n_refs] = m2d_ev_ref(ev);
 	f->labels[f->n_refs++] = "found";
-	f->event = event_fields(ev->now);
+	f->event = m2d_cap_event_fields(ev->now);
 }
 
 /* Findings since @time are in doubt for @why. */
