@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sim/conform/conform.h"
+#include "sim/kvm/emulate.h"
 #include "sim/kvm/kvm.h"
 #include "sim/kvm/memory.h"
 
@@ -23,6 +24,7 @@ typedef enum {
 	M2D_CONF_OP_ENTER,
 	M2D_CONF_OP_NOTIFIER, /* invalidate_range_start */
 	M2D_CONF_OP_OTHER,
+	M2D_CONF_OP_GUEST, /* of the vCPU's thread: emulation and what it leads to */
 } M2dConfOpKind;
 
 #define M2D_CONF_MAX_OPS 4
@@ -35,6 +37,8 @@ typedef struct {
 	M2dConfOp op[M2D_CONF_MAX_OPS]; /* innermost last */
 	unsigned n_ops;
 	bool faulted; /* a page fault in this window */
+	bool walked;  /* and the walk that it makes was seen */
+	uint64_t exit_reason; /* of the last one */
 	uint32_t fault_event;
 	/* The window: from an exit to the next entry, or one operation. */
 	GArray *kernel; /* uint32_t: indices of compared events */
@@ -89,6 +93,9 @@ struct _M2dConform {
 	GArray *fake;                    /* uint64_t: pages that got a frame nobody knows */
 	GArray *notifiers;               /* M2dConfNotifier */
 	uint32_t slot_id[M2D_MAX_SLOTS]; /* the kernel's id of each of the model's; +1 */
+	/* The guest, under shadow paging. */
+	GHashTable *words; /* gpa >> 3, + 1 -> what its memory holds there */
+	M2dGuestContents contents;
 	/* Addresses that correspond: pages of tables. */
 	GHashTable *k2m, *m2k; /* pfn -> pfn */
 	uint32_t now;          /* event */
@@ -154,6 +161,8 @@ uint32_t m2d_conf_differ(M2dConform *c, const M2dCapEvent *kernel, const M2dConf
 
 /* m2d_conf_step: one micro-step of @actor, after whatever it waits for. */
 void m2d_conf_step(M2dConform *c, unsigned actor);
+/* m2d_conf_finish_ops: all operations under way of @task. */
+void m2d_conf_finish_ops(M2dConform *c, M2dConfTask *task);
 /* m2d_conf_finish: @actor's operation to its end. */
 void m2d_conf_finish(M2dConform *c, unsigned actor);
 /* m2d_conf_op: begin routine @number for task @t; the frame as for m2d_rt_start(). */
@@ -190,6 +199,17 @@ void m2d_conf_host_forget(M2dConform *c);
 void m2d_conf_notifier_begun(M2dConform *c, uint32_t t, uint64_t start, uint64_t end);
 void m2d_conf_notifiers_end(M2dConform *c, uint32_t t);
 void m2d_conf_notifiers_end_all(M2dConform *c);
+
+/* --- guest.c ----------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_guest_init: registers of the vCPUs as far as the capture tells; the model exists. */
+void m2d_conf_guest_init(M2dConform *c);
+void m2d_conf_guest_free(M2dConform *c);
+/* m2d_conf_guest_walk: the walk at event @i: what it read lies in guest memory now. */
+void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
+/* m2d_conf_guest_event: event @i of @t's vCPU, if it is the guest's doing, begins an operation. */
+void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i);
 
 /* --- compare.c --------------------------------------------------------------------------------
  */

@@ -120,7 +120,8 @@ M2dConfOp *m2d_conf_op(M2dConform *c, uint32_t t, unsigned kind, unsigned number
 {
 	M2dConfTask *task = m2d_conf_task(c, t);
 	unsigned actor =
-		kind == M2D_CONF_OP_FAULT ? (unsigned)task->vcpu : m2d_conf_take_actor(c, t);
+		kind == M2D_CONF_OP_FAULT || kind == M2D_CONF_OP_GUEST
+			? (unsigned)task->vcpu : m2d_conf_take_actor(c, t);
 
 	m2d_rt_start(c->vm->rt, actor, number, frame, size);
 	return push(c, task, kind, actor);
@@ -181,6 +182,11 @@ static void finish_ops(M2dConform *c, M2dConfTask *task, bool enter)
 		m2d_conf_finish(c, top(task)->actor);
 		tidy(c, task);
 	}
+}
+
+void m2d_conf_finish_ops(M2dConform *c, M2dConfTask *task)
+{
+	finish_ops(c, task, true);
 }
 
 static bool start_enter(M2dConform *c, M2dConfTask *task)
@@ -347,6 +353,8 @@ static void on_fault(M2dConform *c, uint32_t t, uint32_t i)
 	if (c->vm->vcpu[task->vcpu]->in_guest)
 		m2d_kvm_leave(c->vm, (unsigned)task->vcpu, 0);
 	m2d_conf_host_fault(c, i);
+	if (!c->tdp)
+		m2d_conf_guest_walk(c, t, m2d_conf_find(c, i, M2D_CAP_WALK));
 	op = M2D_CONF_START(
 		c, t, M2D_CONF_OP_FAULT, m2d_mmu_page_fault, .vcpu = (uint32_t)task->vcpu,
 		.error_code = (uint32_t)e->u.page_fault.error, .address = e->u.page_fault.addr);
@@ -521,6 +529,8 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 		m2d_conf_notifiers_end(c, t);
 	if (m2d_conf_starts(e->kind) || e->kind == M2D_CAP_ZAP_PAGE)
 		start(c, t, i);
+	if (!c->tdp && task->vcpu >= 0)
+		m2d_conf_guest_event(c, t, i);
 	if (e->kind == M2D_CAP_SPTE_REQUESTED)
 		m2d_conf_host_requested(c, i);
 	if (m2d_conf_predicted(c, e->kind)) {

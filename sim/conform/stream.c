@@ -45,6 +45,7 @@ void m2d_conform_free(M2dConform *c)
 	g_hash_table_unref(c->pages);
 	g_hash_table_unref(c->k2m);
 	g_hash_table_unref(c->m2k);
+	m2d_conf_guest_free(c);
 	m2d_vm_free(c->vm);
 	m2d_world_free(c->world);
 	g_free(c->profile);

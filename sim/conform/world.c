@@ -52,6 +52,8 @@ bool m2d_conf_world_new(M2dConform *c, GError **error)
 			c->actor_task[m2d_conf_task(c, t)->vcpu] = t;
 	m2d_events_listen(c->vm->ev, m2d_conf_listen, c);
 	m2d_conf_host_init(c);
+	if (!c->tdp)
+		m2d_conf_guest_init(c);
 	return true;
 }
 

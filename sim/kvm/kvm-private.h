@@ -2,6 +2,7 @@
 /* Shared by the files of sim/kvm only: the routines of the vCPU thread. */
 #pragma once
 
+#include "sim/kvm/emulate.h"
 #include "sim/kvm/kvm.h"
 
 /* What a VM knows beside M2dVm; hangs off it as statistics and fixed data. */
@@ -130,16 +131,6 @@ typedef struct {
 } m2d_handle_page_fault_frame;
 M2D_ROUTINE(m2d_handle_page_fault);
 
-/* x86_emulate_instruction() for one load or store. Result M2dFaultEnd. */
-typedef struct {
-	M2dFrame h;
-	uint32_t vcpu;
-	uint8_t kind, size, user, cmpxchg;
-	uint64_t gva, value, expect;
-	uint64_t gpa;
-} m2d_emulate_frame;
-M2D_ROUTINE(m2d_emulate);
-
 /* --- flushes of the guest (guest-flush.c, guest-cr.c) -------------------------------------------
  */
 
@@ -167,15 +158,6 @@ M2D_ROUTINE(m2d_guest_mov_cr);
 /* The same with a direct MMU, in the guest. */
 typedef m2d_guest_mov_cr_frame m2d_guest_mov_cr_direct_frame;
 M2D_ROUTINE(m2d_guest_mov_cr_direct);
-
-/* kvm_invalidate_pcid(): requests and roots for a flush of one PCID. */
-typedef struct {
-	M2dFrame h;
-	uint32_t vcpu;
-	uint32_t pcid;
-	uint32_t i, mask;
-} m2d_invalidate_pcid_frame;
-M2D_ROUTINE(m2d_invalidate_pcid);
 
 /* --- guest programs (vcpu-op.c, guest-ipi.c) ----------------------------------------------------
  */

@@ -301,6 +301,12 @@ bool m2d_as_read_guest(M2dVm *vm, unsigned as, M2dGpa gpa, unsigned size, uint64
 	uint64_t word;
 
 	g_assert(size != 0 && size <= 8 && gpa.v % size == 0);
+	if (vm->contents != NULL) {
+		if (!m2d_slot_visible(m2d_gfn_to_slot(vm, as, gpa.v >> M2D_PAGE_SHIFT)))
+			return false;
+		*value = vm->contents->read(vm->contents->data, gpa.v, size);
+		return true;
+	}
 	if (!guest_page(vm, as, gpa, false, &slot, &hpa))
 		return false;
 	word = m2d_space_read64(vm->space, (M2dHpa){hpa.v & ~UINT64_C(7)}) >> 8 * (hpa.v & 7);
@@ -315,6 +321,15 @@ bool m2d_as_write_guest(M2dVm *vm, unsigned as, M2dGpa gpa, unsigned size, uint6
 	M2dHpa hpa;
 
 	g_assert(size != 0 && size <= 8 && gpa.v % size == 0);
+	if (vm->contents != NULL) {
+		slot = m2d_gfn_to_slot(vm, as, gpa.v >> M2D_PAGE_SHIFT);
+		if (!m2d_slot_visible(slot) || slot->flags & M2D_SLOT_READONLY)
+			return false;
+		vm->contents->write(vm->contents->data, gpa.v, size, value);
+		if (dirty)
+			m2d_slot_mark_dirty(vm, slot, gpa.v >> M2D_PAGE_SHIFT);
+		return true;
+	}
 	if (!guest_page(vm, as, gpa, true, &slot, &hpa))
 		return false;
 	if (size == 8)

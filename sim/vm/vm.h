@@ -183,6 +183,13 @@ typedef struct {
 	uint64_t asid_generation[M2D_MAX_KVM_VCPUS];
 } M2dVmState;
 
+/* Contents of guest memory that lie elsewhere than in simulated frames; a gpa of some memslot. */
+typedef struct {
+	uint64_t (*read)(void *data, uint64_t gpa, unsigned size);
+	void (*write)(void *data, uint64_t gpa, unsigned size, uint64_t value);
+	void *data;
+} M2dGuestContents;
+
 typedef struct _M2dVm {
 	M2dWorld *world;
 	M2dArena *arena;
@@ -204,6 +211,8 @@ typedef struct _M2dVm {
 	struct _M2dKvm *kvm; /* sim/kvm */
 	void (*kvm_free)(struct _M2dKvm *);
 	M2dFalloc *frames;
+	/* What KVM's own reads and writes of guest memory see; NULL: the frames behind it. */
+	const M2dGuestContents *contents;
 	uint64_t host_cycles[M2D_N_CAUSES]; /* charged to no vCPU; statistics */
 } M2dVm;
 
