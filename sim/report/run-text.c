@@ -24,7 +24,7 @@ unsigned m2d_run_vcpus(const M2dScnRun *run)
 /* --- the ladder of a run ---------------------------------------------------------------------- */
 
 /* Events that a reader of a story wants: not bookkeeping, not what the step's own line says. */
-static bool tells(M2dEventType type)
+bool m2d_run_event_tells(M2dEventType type)
 {
 	switch (type) {
 	case M2D_E_LOCK:
@@ -52,7 +52,8 @@ static void add_events(const M2dScnRun *run, const M2dScnMicro *m, GString *cell
 {
 	for (guint i = 0; i < m->n_events; i++) {
 		const M2dEvent *e = &g_array_index(run->events, M2dEvent, m->first_event + i);
-		g_autofree char *text = tells((M2dEventType)e->type) ? m2d_run_event_text(e) : NULL;
+		g_autofree char *text =
+			m2d_run_event_tells((M2dEventType)e->type) ? m2d_run_event_text(e) : NULL;
 
 		if (text != NULL)
 			g_string_append_printf(cell, "%s  %s", cell->len != 0 ? "\n" : "", text);

@@ -15,6 +15,9 @@ unsigned m2d_run_vcpus(const M2dScnRun *run);
 /* m2d_run_event_text: an event as in KVM's trace, and what its number means; g_free(). */
 char *m2d_run_event_text(const M2dEvent *event);
 
+/* m2d_run_event_tells: whether a reader of a story wants events of this type. */
+bool m2d_run_event_tells(M2dEventType type);
+
 /* m2d_run_ladder: what each actor did, micro-step by micro-step, with the events that tell. */
 M2dLadder *m2d_run_ladder(const M2dScnRun *run);
 

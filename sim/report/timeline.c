@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See timeline.h. Times are microseconds with three digits, as the format has it. */
+/* See timeline.h. */
 #include "sim/report/timeline.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
-#define FULL      (64u << 10) /* bytes of text before they are written */
-#define VCPUS     1           /* processes of the format: groups of tracks */
+#include "sim/report/chrome.h"
+
+#define VCPUS     1 /* groups of tracks */
 #define TASKS     2
 #define MAX_VCPUS 1024u
 
@@ -25,29 +25,23 @@ typedef struct {
 } Task;
 
 struct _M2dTimeline {
-	M2dOutFile *out;
-	GString *text;
-	GError *error;
-	bool begun;
+	M2dChrome chrome;
 	uint64_t from, to;
 	GHashTable *tasks; /* Task by pid */
 	Task *last;
 	uint64_t asked[MAX_VCPUS]; /* time of the flush it was asked for; 0: none */
 	uint32_t asker[MAX_VCPUS];
 	bool vcpu_seen[MAX_VCPUS];
-	uint64_t spans, arrows;
 };
 
 M2dTimeline *m2d_timeline_new(M2dOutFile *out, uint64_t from, uint64_t to)
 {
 	M2dTimeline *t = g_new0(M2dTimeline, 1);
 
-	t->out = out;
+	m2d_chrome_init(&t->chrome, out);
 	t->from = from;
 	t->to = to != 0 ? to : UINT64_MAX;
-	t->text = g_string_sized_new(FULL + 4096);
 	t->tasks = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-	g_string_append(t->text, "{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n");
 	return t;
 }
 
@@ -55,61 +49,25 @@ void m2d_timeline_free(M2dTimeline *t)
 {
 	if (t == NULL)
 		return;
-	g_string_free(t->text, TRUE);
-	g_clear_error(&t->error);
+	m2d_chrome_clear(&t->chrome);
 	g_hash_table_unref(t->tasks);
 	g_free(t);
 }
 
-static void write_out(M2dTimeline *t, gsize more_than)
-{
-	if (t->text->len <= more_than || t->error != NULL)
-		return;
-	m2d_out_file_write(t->out, t->text->str, t->text->len, &t->error);
-	g_string_truncate(t->text, 0);
-}
-
-static void put(M2dTimeline *t, const char *format, ...) G_GNUC_PRINTF(2, 3);
-static void put(M2dTimeline *t, const char *format, ...)
-{
-	va_list args;
-
-	if (t->error != NULL)
-		return;
-	g_string_append(t->text, t->begun ? ",\n{" : "{");
-	t->begun = true;
-	va_start(args, format);
-	g_string_append_vprintf(t->text, format, args);
-	va_end(args);
-	g_string_append_c(t->text, '}');
-	write_out(t, FULL);
-}
-
-#define US       "%" PRIu64 ".%03u"
-#define IN_US(n) (n) / 1000, (unsigned)((n) % 1000)
-
-/* A span on track @tid of group @pid; @args is the inside of a JSON object. */
+/* A span on track @tid of group @pid, if it touches the window. */
 static void span(M2dTimeline *t, unsigned pid, uint64_t tid, uint64_t start, uint64_t end,
 		 const char *cat, const char *name, const char *args)
 {
-	if (end < t->from || start > t->to || end < start)
-		return;
-	t->spans++;
-	put(t,
-	    "\"ph\":\"X\",\"pid\":%u,\"tid\":%" PRIu64 ",\"ts\":" US ",\"dur\":" US
-	    ",\"cat\":\"%s\",\"name\":\"%s\",\"args\":{%s}",
-	    pid, tid, IN_US(start), IN_US(end - start), cat, name, args);
+	if (end >= t->from && start <= t->to && end >= start)
+		m2d_chrome_span(&t->chrome, (M2dChromeTrack){pid, tid}, start, end, cat, name,
+				args);
 }
 
 static void instant(M2dTimeline *t, unsigned pid, uint64_t tid, uint64_t time, const char *cat,
 		    const char *name, const char *args)
 {
-	if (time < t->from || time > t->to)
-		return;
-	put(t,
-	    "\"ph\":\"i\",\"s\":\"t\",\"pid\":%u,\"tid\":%" PRIu64 ",\"ts\":" US
-	    ",\"cat\":\"%s\",\"name\":\"%s\",\"args\":{%s}",
-	    pid, tid, IN_US(time), cat, name, args);
+	if (time >= t->from && time <= t->to)
+		m2d_chrome_instant(&t->chrome, (M2dChromeTrack){pid, tid}, time, cat, name, args);
 }
 
 static Task *task_of(M2dTimeline *t, uint32_t pid)
@@ -212,18 +170,9 @@ static void on_flush_all(M2dTimeline *t, const Task *task, const M2dCapEvent *e)
 	if (task->vcpu < 0)
 		return;
 	span(t, VCPUS, v, e->time, e->time + 1000, "flush", "flush all", "");
-	if (t->asked[v] != 0 && t->asked[v] >= t->from && e->time <= t->to) {
-		uint64_t id = ++t->arrows;
-
-		put(t,
-		    "\"ph\":\"s\",\"id\":%" PRIu64 ",\"pid\":%d,\"tid\":%u,\"ts\":" US
-		    ",\"cat\":\"flush\",\"name\":\"remote flush\"",
-		    id, TASKS, t->asker[v], IN_US(t->asked[v]));
-		put(t,
-		    "\"ph\":\"f\",\"bp\":\"e\",\"id\":%" PRIu64 ",\"pid\":%d,\"tid\":%u,\"ts\":" US
-		    ",\"cat\":\"flush\",\"name\":\"remote flush\"",
-		    id, VCPUS, v, IN_US(e->time));
-	}
+	if (t->asked[v] != 0 && t->asked[v] >= t->from && e->time <= t->to)
+		m2d_chrome_arrow(&t->chrome, (M2dChromeTrack){TASKS, t->asker[v]}, t->asked[v],
+				 (M2dChromeTrack){VCPUS, v}, e->time, "flush", "remote flush");
 	t->asked[v] = 0;
 }
 
@@ -353,21 +302,6 @@ static int by_pid(const void *a, const void *b)
 	return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
-static void put_name(M2dTimeline *t, const char *kind, unsigned pid, uint64_t tid, const char *name)
-{
-	g_autofree char *safe = g_utf8_make_valid(name, -1);
-	g_autofree char *escaped = g_strescape(safe, NULL);
-
-	/* Octal escapes, of bytes beyond ASCII and of control characters, are none of JSON's. */
-	for (char *p = escaped; *p != 0; p++)
-		if (*p == '\\' && p[1] != '"' && p[1] != '\\')
-			*p = '?';
-	put(t,
-	    "\"ph\":\"M\",\"pid\":%u,\"tid\":%" PRIu64
-	    ",\"name\":\"%s\",\"args\":{\"name\":\"%s\"}",
-	    pid, tid, kind, escaped);
-}
-
 gboolean m2d_timeline_finish(M2dTimeline *t, const M2dCapture *capture, uint64_t *spans,
 			     uint64_t *arrows, GError **error)
 {
@@ -379,27 +313,23 @@ gboolean m2d_timeline_finish(M2dTimeline *t, const M2dCapture *capture, uint64_t
 	while (g_hash_table_iter_next(&iter, NULL, &value))
 		g_ptr_array_add(tasks, value);
 	g_ptr_array_sort(tasks, by_pid);
-	put_name(t, "process_name", VCPUS, 0, "vCPUs");
-	put_name(t, "process_name", TASKS, 0, "MMU work by task");
+	m2d_chrome_group(&t->chrome, VCPUS, "vCPUs");
+	m2d_chrome_group(&t->chrome, TASKS, "MMU work by task");
 	for (guint i = 0; i < tasks->len; i++) {
 		Task *task = tasks->pdata[i];
 		g_autofree char *name =
 			g_strdup_printf("%s-%u", m2d_capture_task(capture, task->pid), task->pid);
 
 		end_op(t, task);
-		put_name(t, "thread_name", TASKS, task->pid, name);
+		m2d_chrome_track(&t->chrome, (M2dChromeTrack){TASKS, task->pid}, name);
 	}
 	for (unsigned i = 0; i < MAX_VCPUS; i++)
 		if (t->vcpu_seen[i]) {
 			g_autofree char *name = g_strdup_printf("vCPU %u", i);
 
-			put_name(t, "thread_name", VCPUS, i, name);
+			m2d_chrome_track(&t->chrome, (M2dChromeTrack){VCPUS, i}, name);
 		}
-	g_string_append(t->text, "\n]}\n");
-	write_out(t, 0);
-	*spans = t->spans;
-	*arrows = t->arrows;
-	if (t->error != NULL)
-		g_propagate_error(error, g_steal_pointer(&t->error));
-	return *error == NULL;
+	*spans = t->chrome.spans;
+	*arrows = t->chrome.arrows;
+	return m2d_chrome_finish(&t->chrome, error);
 }

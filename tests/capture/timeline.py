@@ -2,6 +2,7 @@
 """Timelines are JSON that viewers take: spans nest, arrows begin and end, counts are the record's.
 The recipe of record is a shell script that defines the kprobes of a kernel."""
 import collections
+import glob
 import gzip
 import json
 import os
@@ -10,6 +11,7 @@ import tempfile
 import unittest
 
 PROGRAM = os.environ["MMU2D_PROGRAM"]
+SOURCE = os.environ["MMU2D_SOURCE"]
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data")
 
 
@@ -89,6 +91,105 @@ class Timeline(unittest.TestCase):
             out = os.path.join(folder, "t.json")
             self.assertEqual(run("timeline", "/dev/null", "-o", out).returncode, 2)
             self.assertEqual(os.listdir(folder), [])
+
+
+def nested(spans):
+    """The first span that overlaps another of its track without lying in it, or None. Exact."""
+    around = []
+    for start, end, name in sorted(spans, key=lambda s: (s[0], -s[1])):
+        while around and around[-1] <= start:
+            around.pop()
+        if around and end > around[-1]:
+            return name
+        around.append(end)
+    return None
+
+
+class Scenario(unittest.TestCase):
+    """Timelines of runs of scenarios: in the format, and all that the run counts is there."""
+
+    def variants(self, path):
+        done = subprocess.run([PROGRAM, "run", "--json", path], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, check=False)
+        return json.loads(done.stdout)
+
+    def check(self, path, run_doc):
+        args = ["--variant", run_doc["variant"]] if run_doc["variant"] else []
+        done = run("timeline", path, "-o", "-", *args)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        events = json.loads(done.stdout)["traceEvents"]
+        tracks, ends = collections.defaultdict(list), collections.defaultdict(dict)
+        for e in events:
+            self.assertIn(e["ph"], "XibesfM")
+            if e["ph"] == "X":
+                self.assertGreaterEqual(e["dur"], 0)
+                # In ns, so that sums are exact.
+                start = round(1000 * e["ts"])
+                tracks[e["pid"], e["tid"]].append((start, start + round(1000 * e["dur"]), e["name"]))
+            elif e["ph"] in "besf":
+                self.assertNotIn(e["ph"], ends[e["cat"], e["id"]])
+                ends[e["cat"], e["id"]][e["ph"]] = e
+        for place, spans in tracks.items():
+            self.assertIsNone(nested(spans), place)
+        for both in ends.values():
+            self.assertIn(sorted(both), (["b", "e"], ["f", "s"]))
+            first, last = both.get("b", both.get("s")), both.get("e", both.get("f"))
+            self.assertLessEqual(first["ts"], last["ts"])
+            for end in both.values() if "s" in both else ():
+                at = round(1000 * end["ts"])
+                self.assertTrue(any(a <= at <= b for a, b, _ in tracks[end["pid"], end["tid"]]))
+        named = {(e["pid"], e["tid"]) for e in events if e["name"] == "thread_name"}
+        self.assertLessEqual(set(tracks), named)
+        count = collections.Counter(e["name"] for e in events if e["ph"] == "X")
+        self.assertEqual(count["remote flush"], run_doc["events"].get("kvm_flush_remote_tlbs", 0))
+        self.assertEqual(sum(e["ph"] == "X" and e["pid"] == 5 and e["cat"] == "flush" for e in events),
+                         run_doc["events"].get("kvm_hw_flush", 0))
+        ended = [e["args"]["line"] for e in events if e.get("cat") == "step" and
+                 e["args"]["result"] != "not ended"]
+        self.assertEqual(sorted(ended), sorted(set(ended)))
+        self.assertLessEqual(set(ended), {s["line"] for s in run_doc["steps"]})
+        self.assertGreaterEqual(len(ended), len(run_doc["steps"]) // 2)
+        findings = [e["name"] for e in events if e.get("cat") == "finding"]
+        self.assertLessEqual(set(findings), {v["invariant"] for v in run_doc["violations"]})
+        return events, len(findings)
+
+    def test_scenarios(self):
+        """Every third scenario of the tree, all variants."""
+        arrows, findings, names = 0, 0, set()
+        paths = sorted(glob.glob(os.path.join(SOURCE, "scenarios", "*", "*.scn")))
+        for path in paths[::3]:
+            for doc in self.variants(path):
+                with self.subTest(scenario=path, variant=doc["variant"]):
+                    events, found = self.check(path, doc)
+                    findings += found
+                    arrows += sum(e["ph"] == "s" for e in events)
+                    names |= {e["name"] for e in events if e["ph"] == "s"}
+        self.assertGreater(arrows, 30)
+        self.assertGreater(findings, 10)
+        self.assertLessEqual({"TLB_FLUSH", "kick"}, names)
+
+    def test_schedule(self):
+        path = os.path.join(SOURCE, "scenarios", "regressions", "2021-pv-flush-before-sync.scn")
+        with tempfile.TemporaryDirectory() as folder:
+            saved = os.path.join(folder, "s.sched")
+            self.assertIn(run("run", path, "--variant", "before", "--save-schedule",
+                              saved).returncode, (0, 1))
+            plain = run("timeline", path, "--variant", "before", "-o", "-")
+            self.assertEqual(run("timeline", "--schedule", saved, "-o", "-").stdout.count("\n"),
+                             plain.stdout.count("\n"))
+            self.assertEqual(run("timeline", path, "--schedule", saved, "--kvm", "6.1", "-o",
+                                 "-").returncode, 2)
+        other = run("timeline", path, "--variant", "before", "--kvm", "6.12", "-o", "-")
+        self.assertNotEqual(other.stdout, plain.stdout)
+
+    def test_refusals(self):
+        path = os.path.join(SOURCE, "scenarios", "regressions", "2021-pv-flush-before-sync.scn")
+        for args, word in (((), "before, after"), (("--variant", "x"), "before, after"),
+                           (("--variant", "before", "--time", "1,2"), "--time"),
+                           (("--variant", "before", "--kvm", "9.9"), "9.9")):
+            done = run("timeline", path, "-o", "-", *args)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            self.assertIn(word, done.stderr)
 
 
 class Record(unittest.TestCase):
