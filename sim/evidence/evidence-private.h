@@ -208,6 +208,7 @@ struct _M2dEvidence {
 	bool nonpresent63; /* bit 63 is in SPTEs that are not present */
 	uint64_t direct_pages, indirect_pages;
 	bool shadow;         /* SPTEs are set and the TDP MMU has not told of one */
+	uint64_t end_gfn;    /* no table of level 1 or 2 reaches further */
 	unsigned unbound[6]; /* shadow pages whose table page is not known, by level */
 	bool roles_unknown;  /* the text does not print the roles of pages */
 	unsigned root_level;

@@ -595,7 +595,8 @@ void m2d_ev_set_spte(M2dEvidence *ev, M2dEvTask *task)
 					     .labels = {"exit"}},
 			      "an SPTE is set that no kvm_mmu_spte_requested told of");
 	}
-	if (task->set_at == e->u.set_spte.at)
+	/* INVLPG sets, too, and once for each root that leads there. */
+	if (task->request_known && task->set_at == e->u.set_spte.at)
 		m2d_ev_missing(ev, &task->request, M2D_CAP_SPTE_REQUESTED, NULL,
 			       "one fault sets the same SPTE twice");
 	task->set_at = e->u.set_spte.at;
@@ -669,34 +670,44 @@ static void zap_indirect(M2dEvidence *ev, M2dEvTask *task, uint64_t gfn)
 	task->owed_also = 0;
 }
 
+/* Entries @first to @last of a direct table go. */
+static void zap_direct(M2dEvidence *ev, M2dEvTask *task, M2dEvTable *t, unsigned first,
+		       unsigned last)
+{
+	for (unsigned i = first; i <= last; i++) {
+		M2dEvRef ref;
+		uint64_t v = m2d_ev_entry(ev, t, i, &ref);
+
+		if (v == M2D_EV_UNKNOWN || !m2d_spte_is_present(&ev->format, v))
+			continue;
+		m2d_ev_premise(ev, M2D_RULE_FLUSH_OWED);
+		task->owes = ev->now->kind == M2D_CAP_UNMAP_GFN;
+		task->owed = ref;
+		task->owed_what = "an SPTE was unmapped by a notifier";
+		task->owed_doubt = NULL;
+		task->owed_also = 0;
+		m2d_ev_set_entry(ev, t, i, 0);
+	}
+}
+
 /* A notifier or a range zap takes away what is known to be mapped: a flush is due. */
 void m2d_ev_shadow_zap_range(M2dEvidence *ev, M2dEvTask *task, uint64_t start, uint64_t end)
 {
 	for (uint64_t gfn = start; gfn < end && end - start <= 512 && ev->indirect_pages > 0; gfn++)
 		zap_indirect(ev, task, gfn);
-	for (unsigned level = 1; level <= 2 && end - start <= 512; level++)
-		for (uint64_t gfn = start & ~(m2d_ev_span(level) - 1); gfn < end;
-		     gfn += m2d_ev_span(level)) {
-			uint64_t base = gfn & ~(512 * m2d_ev_span(level) - 1), v;
-			unsigned index = m2d_ev_index(gfn, level);
-			M2dEvRef ref;
+	end = MIN(end, ev->end_gfn);
+	for (unsigned level = 1; level <= 2 && ev->format_known; level++) {
+		uint64_t span = m2d_ev_span(level), table = 512 * span;
+
+		for (uint64_t base = start & ~(table - 1); base < end; base += table) {
+			unsigned first = base < start ? m2d_ev_index(start, level) : 0;
+			unsigned last = end - base < table ? m2d_ev_index(end - 1, level) : 511;
 
 			for (M2dEvTable *t = m2d_ev_tables(ev, level, base); t != NULL;
-			     t = m2d_ev_next_table(t->next, level, base)) {
-				if (!is_direct(t->role) || t->state != M2D_EV_LIVE ||
-				    (ev->gen_known && t->gen != ev->gen))
-					continue;
-				v = m2d_ev_entry(ev, t, index, &ref);
-				if (!ev->format_known || v == M2D_EV_UNKNOWN ||
-				    !m2d_spte_is_present(&ev->format, v))
-					continue;
-				m2d_ev_premise(ev, M2D_RULE_FLUSH_OWED);
-				task->owes = ev->now->kind == M2D_CAP_UNMAP_GFN;
-				task->owed = ref;
-				task->owed_what = "an SPTE was unmapped by a notifier";
-				task->owed_doubt = NULL;
-				task->owed_also = 0;
-				m2d_ev_set_entry(ev, t, index, 0);
-			}
+			     t = m2d_ev_next_table(t->next, level, base))
+				if (is_direct(t->role) && t->state == M2D_EV_LIVE &&
+				    (!ev->gen_known || t->gen == ev->gen))
+					zap_direct(ev, task, t, first, last);
 		}
+	}
 }

@@ -43,6 +43,8 @@ M2dEvTable *m2d_ev_table_new(M2dEvidence *ev, uint8_t as, unsigned level, uint64
 	ev->bytes += sizeof(*t);
 	ev->unbound[level]++;
 	ev->summary.tables_made++;
+	if (level <= 2)
+		ev->end_gfn = MAX(ev->end_gfn, gfn + 512 * m2d_ev_span(level));
 	return t;
 }
 
