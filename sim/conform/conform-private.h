@@ -36,9 +36,11 @@ typedef struct {
 	uint32_t last;                  /* its event read last, while they are linked */
 	M2dConfOp op[M2D_CONF_MAX_OPS]; /* innermost last */
 	unsigned n_ops;
-	bool faulted; /* a page fault in this window */
-	bool walked;  /* and the walk that it makes was seen */
+	bool faulted;         /* a page fault in this window */
+	bool walked;          /* and the walk that it makes was seen */
 	uint64_t exit_reason; /* of the last one */
+	uint64_t store_gpa;   /* of the store that faulted; 0: none */
+	uint64_t store_addr;
 	uint32_t fault_event;
 	/* The window: from an exit to the next entry, or one operation. */
 	GArray *kernel; /* uint32_t: indices of compared events */
@@ -96,6 +98,13 @@ struct _M2dConform {
 	/* The guest, under shadow paging. */
 	GHashTable *words; /* gpa >> 3, + 1 -> what its memory holds there */
 	M2dGuestContents contents;
+	GArray *element_gpa;    /* uint64_t: by event: where a walk's element was read */
+	GHashTable *store_at;   /* gpa -> GArray of uint32_t: walks for stores there, in order */
+	GArray *element_page;   /* uint64_t: by event: page of an address space that it was read for
+				 */
+	GHashTable *seen_page;  /* the same -> GArray of uint32_t: elements of level 1 */
+	GHashTable *first_page; /* gfn of a table of level 1 -> page that its first entry is for */
+	GHashTable *seen_at;    /* gpa -> GArray of uint32_t: elements read there, in order */
 	/* Addresses that correspond: pages of tables. */
 	GHashTable *k2m, *m2k; /* pfn -> pfn */
 	uint32_t now;          /* event */
@@ -200,14 +209,28 @@ void m2d_conf_notifier_begun(M2dConform *c, uint32_t t, uint64_t start, uint64_t
 void m2d_conf_notifiers_end(M2dConform *c, uint32_t t);
 void m2d_conf_notifiers_end_all(M2dConform *c);
 
+/* --- guest-tables.c ----------------------------------------------------------------------------
+ */
+
+void m2d_conf_tables_new(M2dConform *c);
+void m2d_conf_guest_free(M2dConform *c);
+/* m2d_conf_locate_walk: note where the entries of the walk at event @i are, for a guest with this
+ * CR3; m2d_conf_note_store: it is for a store. All of both before the first event is driven. */
+void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i);
+void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i);
+/* m2d_conf_guest_walk: the walk at event @i: what it read lies in guest memory now. */
+void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
+/* m2d_conf_walked_to: where the walk at event @i led to; false: nowhere. */
+bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i, uint64_t *gpa);
+/* m2d_conf_stored: the guest stores to @gpa: what the next walk of that entry shows lies there now.
+ * Returns it. */
+uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t now);
+
 /* --- guest.c ----------------------------------------------------------------------------------
  */
 
 /* m2d_conf_guest_init: registers of the vCPUs as far as the capture tells; the model exists. */
 void m2d_conf_guest_init(M2dConform *c);
-void m2d_conf_guest_free(M2dConform *c);
-/* m2d_conf_guest_walk: the walk at event @i: what it read lies in guest memory now. */
-void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
 /* m2d_conf_guest_event: event @i of @t's vCPU, if it is the guest's doing, begins an operation. */
 void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i);
 

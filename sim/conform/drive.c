@@ -119,9 +119,9 @@ M2dConfOp *m2d_conf_op(M2dConform *c, uint32_t t, unsigned kind, unsigned number
 		       uint32_t size)
 {
 	M2dConfTask *task = m2d_conf_task(c, t);
-	unsigned actor =
-		kind == M2D_CONF_OP_FAULT || kind == M2D_CONF_OP_GUEST
-			? (unsigned)task->vcpu : m2d_conf_take_actor(c, t);
+	unsigned actor = kind == M2D_CONF_OP_FAULT || kind == M2D_CONF_OP_GUEST
+				 ? (unsigned)task->vcpu
+				 : m2d_conf_take_actor(c, t);
 
 	m2d_rt_start(c->vm->rt, actor, number, frame, size);
 	return push(c, task, kind, actor);

@@ -1,84 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a capture of shadow paging tells of the guest: its registers, what its page tables hold, and
- * what it does to them. KVM's walks show entries; what they are of is known from the entry above
- * and CR3. What the guest's memory holds is kept by guest-physical address, beside the simulated
- * frames: which frame is behind a table is recorded nowhere.
+ * What a capture of shadow paging tells of the guest: its registers, and what its instructions make
+ * KVM do.
  */
 #include "sim/conform/conform-private.h"
 
 #define EXIT_WRITE_CR3 (M2D_CAP_EXIT_SVM | 0x13)
-
-/* --- memory ----------------------------------------------------------------------------------- */
-
-static gpointer word_key(uint64_t gpa)
-{
-	return (gpointer)((gpa >> 3) + 1);
-}
-
-static uint64_t read_memory(void *data, uint64_t gpa, unsigned size)
-{
-	M2dConform *c = data;
-	uint64_t word = (uint64_t)g_hash_table_lookup(c->words, word_key(gpa)) >> 8 * (gpa & 7);
-
-	return size == 8 ? word : word & m2d_low_mask(8 * size);
-}
-
-static void write_memory(void *data, uint64_t gpa, unsigned size, uint64_t value)
-{
-	M2dConform *c = data;
-	uint64_t mask = (size == 8 ? UINT64_MAX : m2d_low_mask(8 * size)) << 8 * (gpa & 7);
-	uint64_t word = (uint64_t)g_hash_table_lookup(c->words, word_key(gpa));
-
-	word = (word & ~mask) | (value << 8 * (gpa & 7) & mask);
-	g_hash_table_insert(c->words, word_key(gpa), (gpointer)word);
-}
-
-/* --- walks ------------------------------------------------------------------------------------ */
-
-/* The next event of the walk that has come to @i: M2D_CONF_NONE: it is over. */
-static uint32_t next_element(const M2dConform *c, uint32_t i)
-{
-	for (i = m2d_conf_next(c, i); i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
-		unsigned kind = m2d_conf_event(c, i)->kind;
-
-		if (kind == M2D_CAP_WALK_ELEMENT)
-			return i;
-		/* Reading an entry can make the host invalidate pages. */
-		if (kind == M2D_CAP_WALK || kind == M2D_CAP_WALK_ERROR || kind == M2D_CAP_ENTRY ||
-		    kind == M2D_CAP_EXIT || kind == M2D_CAP_PAGE_FAULT ||
-		    kind == M2D_CAP_SPTE_REQUESTED || kind == M2D_CAP_EMULATE)
-			break;
-	}
-	return M2D_CONF_NONE;
-}
-
-void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i)
-{
-	const M2dKvmVcpu *v;
-	const M2dPteFormat *fmt;
-	uint64_t addr, table;
-
-	if (i == M2D_CONF_NONE)
-		return;
-	v = c->vm->vcpu[m2d_conf_task(c, t)->vcpu];
-	fmt = &v->mmu.gfmt;
-	addr = m2d_conf_event(c, i)->u.walk.addr;
-	table = v->regs.cr3 & fmt->frame_mask;
-	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i)) {
-		const M2dCapEvent *e = m2d_conf_event(c, i);
-		unsigned level = (unsigned)e->u.element.level;
-
-		if (level == 0 || level > M2D_MAX_LEVELS)
-			return;
-		/* The walk began anew: an entry had changed under it. */
-		if (level == fmt->levels)
-			table = v->regs.cr3 & fmt->frame_mask;
-		write_memory(c, table + m2d_pte_index_offset(fmt, level, addr),
-			     1u << fmt->entry_shift, e->u.element.pte);
-		table = e->u.element.pte & fmt->frame_mask;
-	}
-}
 
 /* --- registers -------------------------------------------------------------------------------- */
 
@@ -124,28 +51,95 @@ static void set_registers(M2dConform *c, unsigned vcpu, uint32_t first)
 	m2d_kvm_set_regs(c->vm, vcpu, &r);
 }
 
-void m2d_conf_guest_init(M2dConform *c)
+/* Events that are made with mmu_lock held. */
+static bool under_lock(unsigned kind)
 {
-	c->words = g_hash_table_new(NULL, NULL);
-	c->contents = (M2dGuestContents){read_memory, write_memory, c};
-	c->vm->contents = &c->contents;
-	for (uint32_t i = 0, done = 0; i < c->events->len; i++) {
-		int vcpu = m2d_conf_task_of(c, i)->vcpu;
-
-		if (vcpu < 0 || done >> vcpu & 1)
-			continue;
-		done |= 1u << vcpu;
-		set_registers(c, (unsigned)vcpu, i);
+	switch (kind) {
+	case M2D_CAP_SPTE_REQUESTED:
+	case M2D_CAP_SET_SPTE:
+	case M2D_CAP_GET_PAGE:
+	case M2D_CAP_SYNC_PAGE:
+	case M2D_CAP_UNSYNC_PAGE:
+	case M2D_CAP_ZAP_PAGE:
+	case M2D_CAP_COMMIT_ZAP:
+	case M2D_CAP_MARK_MMIO:
+	case M2D_CAP_UNMAP_GFN:
+	case M2D_CAP_ZAP_ALL_FAST:
+	case M2D_CAP_DIRTY_MASKED:
+		return true;
+	default:
+		return false;
 	}
 }
 
-void m2d_conf_guest_free(M2dConform *c)
+/* A thread that goes on syncing after others have had mmu_lock has given it up in between. */
+static bool lock_break(void *data, unsigned actor)
 {
-	if (c->words != NULL)
-		g_hash_table_unref(c->words);
+	M2dConform *c = data;
+	uint32_t t = c->actor_task[actor], n = M2D_CONF_NONE;
+
+	for (uint32_t i = c->now; i < c->events->len; i++) {
+		unsigned kind = m2d_conf_event(c, i)->kind;
+
+		if (g_array_index(c->task_of, uint32_t, i) != t) {
+			if (n == M2D_CONF_NONE && under_lock(kind))
+				n = i;
+			continue;
+		}
+		if (i == c->now)
+			continue;
+		if (kind == M2D_CAP_SYNC_PAGE || kind == M2D_CAP_FLUSH_REMOTE)
+			return n != M2D_CONF_NONE;
+		if (kind == M2D_CAP_ENTRY || kind == M2D_CAP_EXIT)
+			return false;
+	}
+	return false;
+}
+
+void m2d_conf_guest_init(M2dConform *c)
+{
+	uint64_t cr3[M2D_MAX_KVM_VCPUS] = {0};
+
+	c->vm->lock_break = lock_break;
+	c->vm->lock_break_data = c;
+	m2d_conf_tables_new(c);
+	for (uint32_t i = 0, done = 0; i < c->events->len; i++) {
+		int vcpu = m2d_conf_task_of(c, i)->vcpu;
+		const M2dCapEvent *e = m2d_conf_event(c, i);
+
+		if (vcpu < 0)
+			continue;
+		if (!(done >> vcpu & 1)) {
+			set_registers(c, (unsigned)vcpu, i);
+			cr3[vcpu] = c->vm->vcpu[vcpu]->regs.cr3;
+			done |= 1u << vcpu;
+		}
+		if (e->kind == M2D_CAP_NEW_PGD)
+			cr3[vcpu] = e->u.new_pgd.pgd;
+		else if (e->kind == M2D_CAP_WALK)
+			m2d_conf_locate_walk(c, &c->vm->vcpu[vcpu]->mmu.gfmt, cr3[vcpu], i);
+		if (e->kind == M2D_CAP_WALK && e->u.walk.error & M2D_PFEC_W)
+			m2d_conf_note_store(c, &c->vm->vcpu[vcpu]->mmu.gfmt, i);
+	}
 }
 
 /* --- what the guest does ---------------------------------------------------------------------- */
+
+/* Back in the guest: the store that faulted is made. */
+static void store_now(M2dConform *c, M2dConfTask *task, uint32_t i)
+{
+	uint32_t n = m2d_conf_next(c, i);
+
+	if (task->store_gpa == 0)
+		return;
+	/* It faults again: nothing was stored. */
+	n = n != M2D_CONF_NONE ? m2d_conf_next(c, n) : n;
+	if (n != M2D_CONF_NONE && m2d_conf_event(c, n)->kind == M2D_CAP_PAGE_FAULT &&
+	    m2d_conf_event(c, n)->u.page_fault.addr == task->store_addr)
+		return;
+	m2d_conf_stored(c, &c->vm->vcpu[task->vcpu]->mmu.gfmt, task->store_gpa, i);
+	task->store_gpa = 0;
+}
 
 static bool in_fault(const M2dConform *c, const M2dConfTask *task)
 {
@@ -168,16 +162,22 @@ static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 	uint64_t addr = m2d_conf_event(c, i)->u.walk.addr;
 	uint32_t error = (uint32_t)m2d_conf_event(c, i)->u.walk.error;
 	uint32_t vcpu = (uint32_t)task->vcpu;
+	const M2dPteFormat *fmt = &c->vm->vcpu[vcpu]->mmu.gfmt;
+	uint64_t gpa, value = 0;
 
 	m2d_conf_finish_ops(c, task);
 	m2d_conf_guest_walk(c, t, i);
+	if (error & M2D_PFEC_W && m2d_conf_walked_to(c, fmt, i, &gpa)) {
+		value = m2d_conf_stored(c, fmt, gpa, i);
+		task->store_gpa = 0;
+	}
 	if (error & M2D_PFEC_ID)
 		M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_mmu_walk_addr, .vcpu = vcpu,
 			       .gva = addr, .access = error);
 	else
 		M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_emulate, .vcpu = vcpu,
 			       .kind = error & M2D_PFEC_W ? M2D_ACC_WRITE : M2D_ACC_READ, .size = 8,
-			       .user = (error & M2D_PFEC_U) != 0, .gva = addr);
+			       .user = (error & M2D_PFEC_U) != 0, .gva = addr, .value = value);
 }
 
 static void on_emulate(M2dConform *c, uint32_t t, uint32_t i)
@@ -213,13 +213,22 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 	case M2D_CAP_EXIT:
 		task->exit_reason = e->u.exit.reason;
 		break;
+	case M2D_CAP_ENTRY:
+		store_now(c, task, i);
+		break;
 	case M2D_CAP_WALK:
 		if (!in_fault(c, task) || task->walked)
 			emulator_walk(c, t, i);
+		else if (e->u.walk.error & M2D_PFEC_W &&
+			 !m2d_conf_walked_to(c, &c->vm->vcpu[task->vcpu]->mmu.gfmt, i,
+					     &task->store_gpa))
+			task->store_gpa = 0;
 		task->walked = true;
 		break;
 	case M2D_CAP_PAGE_FAULT:
 		task->walked = false;
+		task->store_gpa = 0;
+		task->store_addr = e->u.page_fault.addr;
 		break;
 	case M2D_CAP_GET_PAGE:
 	case M2D_CAP_ZAP_PAGE:

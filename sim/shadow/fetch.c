@@ -179,9 +179,12 @@ M2D_ROUTINE(m2d_mmu_fetch)
 		/* A table that is linked must be right: the guest need not flush for what was not
 		 * there before. */
 		if (f->child > 0 && m2d_sp(vm, (uint32_t)f->child)->unsync_children &&
-		    M2D_OWES(vm, SYNC_CHILD))
+		    M2D_OWES(vm, SYNC_CHILD)) {
 			M2D_CALL(rt, f, m2d_mmu_sync_children, .vcpu = f->vcpu,
 				 .parent = (uint32_t)f->child);
+			if (m2d_rt_ret(rt))
+				M2D_RETURN(rt, f, M2D_RET_PF_RETRY);
+		}
 		/* Only now is the table that the entry was read from protected. */
 		f->changed = gpte_changed(vm, v, f->vcpu, f->level - 1);
 		M2D_POINT(rt, f, GPTE_READ);

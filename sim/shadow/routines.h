@@ -60,13 +60,14 @@ typedef struct {
 } m2d_mmu_flush_gfn_frame;
 M2D_ROUTINE(m2d_mmu_flush_gfn);
 
-/* mmu_sync_children(). */
+/* mmu_sync_children(). Result: 1: given up, for somebody waits for the lock. */
 typedef struct {
 	M2dFrame h;
 	uint32_t vcpu;
 	M2dSpIndex parent;
 	uint32_t i;
 	uint32_t flush;
+	uint32_t can_yield, pad;
 	M2dSpPages pages;
 } m2d_mmu_sync_children_frame;
 M2D_ROUTINE(m2d_mmu_sync_children);

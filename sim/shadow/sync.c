@@ -163,6 +163,18 @@ M2D_ROUTINE(m2d_mmu_sync_children)
 			M2D_POINT(rt, f, SYNCED_PAGE);
 			f->i = m2d_pages_next(vm, &f->pages, f->i);
 		}
+		if (vm->lock_break == NULL || !vm->lock_break(vm->lock_break_data, rt->current))
+			continue;
+		M2D_CALL(rt, f, m2d_mmu_flush_or_zap,
+			 .flush = f->flush && M2D_OWES(vm, FLUSH_SYNC_PAGE));
+		f->flush = 0;
+		if (!f->can_yield) {
+			m2d_make_request(vm, f->vcpu, M2D_REQ_MMU_SYNC);
+			M2D_RETURN(rt, f, 1);
+		}
+		m2d_unlock(vm, M2D_LOCK_MMU);
+		M2D_POINT(rt, f, UNLOCKED);
+		M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_MMU);
 	}
 	M2D_CALL(rt, f, m2d_mmu_flush_or_zap, .flush = f->flush && M2D_OWES(vm, FLUSH_SYNC_PAGE));
 	M2D_RETURN(rt, f, 0);
@@ -187,14 +199,15 @@ M2D_ROUTINE(m2d_mmu_sync_roots)
 		if (!m2d_root_is_unsync(vm, v->mmu.root.sp))
 			M2D_RETURN(rt, f, 0);
 		M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_MMU);
-		M2D_CALL(rt, f, m2d_mmu_sync_children, .vcpu = f->vcpu, .parent = v->mmu.root.sp);
+		M2D_CALL(rt, f, m2d_mmu_sync_children, .vcpu = f->vcpu, .parent = v->mmu.root.sp,
+			 .can_yield = 1);
 	} else {
 		M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_MMU);
 		for (f->i = 0; f->i < 4; f->i++) {
 			if (v->mmu.pae_root[f->i] == 0)
 				continue;
 			M2D_CALL(rt, f, m2d_mmu_sync_children, .vcpu = f->vcpu,
-				 .parent = v->mmu.pae_root[f->i]);
+				 .parent = v->mmu.pae_root[f->i], .can_yield = 1);
 		}
 	}
 	m2d_unlock(vm, M2D_LOCK_MMU);

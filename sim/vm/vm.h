@@ -213,6 +213,10 @@ typedef struct _M2dVm {
 	M2dFalloc *frames;
 	/* What KVM's own reads and writes of guest memory see; NULL: the frames behind it. */
 	const M2dGuestContents *contents;
+	/* Whether @actor gives mmu_lock up for a while, amid something long (need_resched(),
+	 * rwlock_needbreak()); NULL: never. */
+	bool (*lock_break)(void *data, unsigned actor);
+	void *lock_break_data;
 	uint64_t host_cycles[M2D_N_CAUSES]; /* charged to no vCPU; statistics */
 } M2dVm;
 

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the guest's page tables hold. KVM's walks show entries; what they are of is known from the
+ * entry above and CR3. The rest is inferred from entries that are seen later: what a store made of
+ * an entry is what the next walk finds there, or for the same page where the table has moved to. It
+ * is kept by guest-physical address, beside the simulated frames: which frame is behind a table is
+ * recorded nowhere.
+ */
+#include "sim/conform/conform-private.h"
+
+#define AD (uint64_t)(M2D_PTE_A | M2D_PTE_D)
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static gpointer word_key(uint64_t gpa)
+{
+	return (gpointer)((gpa >> 3) + 1);
+}
+
+static uint64_t read_memory(void *data, uint64_t gpa, unsigned size)
+{
+	M2dConform *c = data;
+	uint64_t word = (uint64_t)g_hash_table_lookup(c->words, word_key(gpa)) >> 8 * (gpa & 7);
+
+	return size == 8 ? word : word & m2d_low_mask(8 * size);
+}
+
+static void write_memory(void *data, uint64_t gpa, unsigned size, uint64_t value)
+{
+	M2dConform *c = data;
+	uint64_t mask = (size == 8 ? UINT64_MAX : m2d_low_mask(8 * size)) << 8 * (gpa & 7);
+	uint64_t word = (uint64_t)g_hash_table_lookup(c->words, word_key(gpa));
+
+	word = (word & ~mask) | (value << 8 * (gpa & 7) & mask);
+	g_hash_table_insert(c->words, word_key(gpa), (gpointer)word);
+}
+
+/* --- walks ------------------------------------------------------------------------------------ */
+
+/* The next event of the walk that has come to @i: M2D_CONF_NONE: it is over. */
+static uint32_t next_element(const M2dConform *c, uint32_t i)
+{
+	for (i = m2d_conf_next(c, i); i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
+		unsigned kind = m2d_conf_event(c, i)->kind;
+
+		if (kind == M2D_CAP_WALK_ELEMENT)
+			return i;
+		/* Reading an entry can make the host invalidate pages. */
+		if (kind == M2D_CAP_WALK || kind == M2D_CAP_WALK_ERROR || kind == M2D_CAP_ENTRY ||
+		    kind == M2D_CAP_EXIT || kind == M2D_CAP_PAGE_FAULT ||
+		    kind == M2D_CAP_SPTE_REQUESTED || kind == M2D_CAP_EMULATE)
+			break;
+	}
+	return M2D_CONF_NONE;
+}
+
+/* Where the element at event @i was read; 0: unknown. */
+static uint64_t element_gpa(const M2dConform *c, uint32_t i)
+{
+	return g_array_index(c->element_gpa, uint64_t, i);
+}
+
+/* A page of an address space. Pages of one space are as far from each other as their keys. */
+static uint64_t page_key(uint64_t cr3, uint64_t page)
+{
+	return m2d_mix64(cr3) + page;
+}
+
+static void add_seen(GHashTable *lists, gpointer key, uint32_t i)
+{
+	GArray *list = g_hash_table_lookup(lists, key);
+
+	if (list == NULL) {
+		list = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+		g_hash_table_insert(lists, key, list);
+	}
+	g_array_append_val(list, i);
+}
+
+/* Note where the entries of the walk at event @i are, for a guest with this CR3. */
+void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i)
+{
+	uint64_t addr = m2d_conf_event(c, i)->u.walk.addr, table = cr3 & fmt->frame_mask;
+
+	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i)) {
+		const M2dCapEvent *e = m2d_conf_event(c, i);
+		unsigned level = (unsigned)e->u.element.level;
+		uint64_t gpa;
+
+		if (level == 0 || level > M2D_MAX_LEVELS)
+			return;
+		/* The walk began anew: an entry had changed under it. */
+		if (level == fmt->levels)
+			table = cr3 & fmt->frame_mask;
+		gpa = table + m2d_pte_index_offset(fmt, level, addr);
+		g_array_index(c->element_gpa, uint64_t, i) = gpa;
+		g_array_index(c->element_page, uint64_t, i) = page_key(cr3, addr >> M2D_PAGE_SHIFT);
+		add_seen(c->seen_at, (gpointer)gpa, i);
+		if (level == 1)
+			add_seen(c->seen_page, (gpointer)page_key(cr3, addr >> M2D_PAGE_SHIFT), i);
+		table = e->u.element.pte & fmt->frame_mask;
+	}
+}
+
+/* The first event after @i that is on the list. */
+static uint32_t first_after(const GArray *list, uint32_t i)
+{
+	guint low = 0, high = list != NULL ? list->len : 0;
+
+	while (low < high) {
+		guint mid = (low + high) / 2;
+
+		if (g_array_index(list, uint32_t, mid) > i)
+			high = mid;
+		else
+			low = mid + 1;
+	}
+	return list != NULL && low < list->len ? g_array_index(list, uint32_t, low) : M2D_CONF_NONE;
+}
+
+/* The first event after @i that shows the entry at @gpa; M2D_CONF_NONE: none. */
+static uint32_t seen_next(const M2dConform *c, uint64_t gpa, uint32_t i)
+{
+	return first_after(g_hash_table_lookup(c->seen_at, (gpointer)gpa), i);
+}
+
+/* An entry leads to table @to instead of @from now. If what will be seen in @to is rather what was
+ * in @from than what was in @to, the guest has moved the table: the rest of it is what it was, too.
+ */
+static void table_moved(M2dConform *c, uint64_t from, uint64_t to, unsigned size, uint32_t now)
+{
+	unsigned moved = 0, stayed = 0;
+
+	for (uint64_t at = 0; at < M2D_PAGE_SIZE; at += size) {
+		uint32_t i = seen_next(c, to + at, now - 1);
+		uint64_t seen, in_from = read_memory(c, from + at, size);
+		uint64_t in_to = read_memory(c, to + at, size);
+
+		if (i == M2D_CONF_NONE || in_from == 0 || (in_from | AD) == (in_to | AD))
+			continue;
+		seen = m2d_conf_event(c, i)->u.element.pte | AD;
+		moved += (in_from | AD) == seen;
+		stayed += (in_to | AD) == seen;
+	}
+	if (moved <= stayed)
+		return;
+	for (uint64_t at = 0; at < M2D_PAGE_SIZE; at += 8)
+		write_memory(c, to + at, 8, read_memory(c, from + at, 8));
+}
+
+/* The table that @entry of @level leads to; 0: none. */
+static uint64_t table_of(const M2dPteFormat *fmt, unsigned level, uint64_t entry)
+{
+	return m2d_pte_classify(fmt, level, entry) == M2D_PTE_TABLE ? entry & fmt->frame_mask : 0;
+}
+
+/* The entry of level 1 at @gpa is for @page: so it is known of which page each of its table is. */
+static void table_serves(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint64_t page)
+{
+	g_hash_table_insert(c->first_page, (gpointer)(gpa >> M2D_PAGE_SHIFT),
+			    (gpointer)(page - ((gpa & (M2D_PAGE_SIZE - 1)) >> fmt->entry_shift)));
+}
+
+/* The element at event @i is what its entry holds from now on. */
+static void put_entry(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t i,
+		      uint32_t now)
+{
+	unsigned level = (unsigned)m2d_conf_event(c, i)->u.element.level;
+	unsigned size = 1u << fmt->entry_shift;
+	uint64_t value = m2d_conf_event(c, i)->u.element.pte;
+	uint64_t from = table_of(fmt, level, read_memory(c, gpa, size));
+	uint64_t to = table_of(fmt, level, value);
+
+	if (from != 0 && to != 0 && from != to) {
+		gpointer first =
+			g_hash_table_lookup(c->first_page, (gpointer)(from >> M2D_PAGE_SHIFT));
+
+		table_moved(c, from, to, size, now);
+		if (level == 2 && first != NULL)
+			g_hash_table_insert(c->first_page, (gpointer)(to >> M2D_PAGE_SHIFT), first);
+	}
+	write_memory(c, gpa, size, value);
+}
+
+void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i)
+{
+	const M2dPteFormat *fmt = &c->vm->vcpu[m2d_conf_task(c, t)->vcpu]->mmu.gfmt;
+
+	if (i == M2D_CONF_NONE)
+		return;
+	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i)) {
+		if (element_gpa(c, i) == 0)
+			break;
+		put_entry(c, fmt, element_gpa(c, i), i, i);
+		if (m2d_conf_event(c, i)->u.element.level == 1)
+			table_serves(c, fmt, element_gpa(c, i),
+				     g_array_index(c->element_page, uint64_t, i));
+	}
+}
+
+/* Where the walk at event @i led to; false: nowhere. */
+bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i, uint64_t *gpa)
+{
+	uint64_t addr = m2d_conf_event(c, i)->u.walk.addr, mask;
+	uint32_t leaf = M2D_CONF_NONE;
+	const M2dCapEvent *e;
+
+	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i))
+		leaf = i;
+	if (leaf == M2D_CONF_NONE)
+		return false;
+	e = m2d_conf_event(c, leaf);
+	if (e->u.element.level < 1 || e->u.element.level > M2D_MAX_LEVELS ||
+	    m2d_pte_classify(fmt, (unsigned)e->u.element.level, e->u.element.pte) != M2D_PTE_LEAF)
+		return false;
+	mask = m2d_low_mask(m2d_pte_shift(fmt, (unsigned)e->u.element.level));
+	*gpa = m2d_pte_leaf_base(fmt, (unsigned)e->u.element.level, e->u.element.pte) |
+	       (addr & mask);
+	return true;
+}
+
+/* --- stores ----------------------------------------------------------------------------------- */
+
+/* The guest's store to @gpa that is about to happen: what the next walk of that entry shows.
+ * Returns the entry's contents. */
+uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t now)
+{
+	unsigned size = 1u << fmt->entry_shift;
+	gconstpointer first;
+	uint64_t page;
+	uint32_t i;
+
+	gpa &= ~(uint64_t)(size - 1);
+	i = seen_next(c, gpa, now);
+	/* The table may have moved by then. */
+	first = g_hash_table_lookup(c->first_page, (gpointer)(gpa >> M2D_PAGE_SHIFT));
+	if (first != NULL) {
+		page = (uint64_t)first + (gpa & (M2D_PAGE_SIZE - 1)) / size;
+		i = MIN(i, first_after(g_hash_table_lookup(c->seen_page, (gpointer)page), now));
+	}
+	if (i == M2D_CONF_NONE ||
+	    first_after(g_hash_table_lookup(c->store_at, (gpointer)gpa), now) < i)
+		/* What it holds until the store after this one is never seen. */
+		write_memory(c, gpa, size, read_memory(c, gpa, size) & ~(uint64_t)M2D_PTE_A);
+	else
+		put_entry(c, fmt, gpa, i, now);
+	return read_memory(c, gpa, size);
+}
+
+void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i)
+{
+	uint64_t gpa;
+
+	if (m2d_conf_walked_to(c, fmt, i, &gpa))
+		add_seen(c->store_at, (gpointer)(gpa & ~m2d_low_mask(fmt->entry_shift)), i);
+}
+
+static void free_list(gpointer list)
+{
+	g_array_unref(list);
+}
+
+void m2d_conf_tables_new(M2dConform *c)
+{
+	c->words = g_hash_table_new(NULL, NULL);
+	c->contents = (M2dGuestContents){read_memory, write_memory, c};
+	c->vm->contents = &c->contents;
+	c->element_gpa = g_array_sized_new(FALSE, TRUE, sizeof(uint64_t), c->events->len);
+	g_array_set_size(c->element_gpa, c->events->len);
+	c->element_page = g_array_sized_new(FALSE, TRUE, sizeof(uint64_t), c->events->len);
+	g_array_set_size(c->element_page, c->events->len);
+	c->seen_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
+	c->store_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
+	c->seen_page = g_hash_table_new_full(NULL, NULL, NULL, free_list);
+	c->first_page = g_hash_table_new(NULL, NULL);
+}
+
+void m2d_conf_guest_free(M2dConform *c)
+{
+	if (c->words == NULL)
+		return;
+	g_hash_table_unref(c->words);
+	g_hash_table_unref(c->seen_at);
+	g_hash_table_unref(c->store_at);
+	g_hash_table_unref(c->seen_page);
+	g_hash_table_unref(c->first_page);
+	g_array_unref(c->element_page);
+	g_array_unref(c->element_gpa);
+}
