@@ -115,13 +115,12 @@ static bool is_capture(const char *path, M2dCapFormat *format)
 
 static int run_capture(const char *path, M2dCapFormat format)
 {
-	const M2dCaptureRead read = {.format = format, .quiet = quiet, .what = "import"};
+	const M2dCaptureRead read = {
+		.format = format, .quiet = quiet, .what = "import", .output = output};
 
-	if (output != NULL)
-		return m2d_cmd_usage(
-			&m2d_cmd_import,
-			"a capture of KVM's events is counted, not converted: expected "
-			"no -o; mmu2d check reads it as it is");
+	if (json_output && g_strcmp0(output, "-") == 0)
+		return m2d_cmd_usage(&m2d_cmd_import,
+				     "--json and -o - would both go to standard output");
 	return m2d_import_capture(&m2d_cmd_import, path, &read, json_output);
 }
 
@@ -138,8 +137,10 @@ static int run(int argc, char **argv)
 		    &m2d_cmd_import, "[--from FORMAT] IN [-o OUT] [OPTION...]",
 		    "Reads a trace of another program, plain or gzip, and writes a native one.\n"
 		    "IN may be - for stdin. A capture of KVM's events, trace.dat or text, is "
-		    "counted:\n"
-		    "events by name, exits by reason, SPTEs set and zapped.\n\n"
+		    "counted\n"
+		    "(events by name, exits by reason, SPTEs set and zapped) or, with -o, made a "
+		    "native\n"
+		    "one, which check, timeline and ladder read faster.\n\n"
 		    "  mmu2d import --from trace-cmd trace.dat\n"
 		    "  valgrind --tool=lackey --trace-mem=yes ls 2>&1 >/dev/null |\n"
 		    "          mmu2d import --from lackey - -o ls.m2t",

@@ -4,8 +4,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "sim/base/error.h"
+#include "sim/capture/native-write.h"
 
 #define TICK 16384u /* events between looks at the clock and at signals */
 
@@ -113,9 +115,36 @@ static void print_text(const M2dTally *tally, const M2dCapture *capture)
 		printf("the ring buffer had overwritten %" PRIu64 " events before these\n", over);
 }
 
-static void count(const M2dCapEvent *event, void *data)
+typedef struct {
+	M2dTally *tally;
+	M2dCapWriter *writer; /* or NULL */
+} Import;
+
+static void take(const M2dCapEvent *event, void *data)
 {
-	m2d_tally_add(data, event);
+	Import *import = data;
+
+	m2d_tally_add(import->tally, event);
+	if (import->writer != NULL)
+		m2d_cap_writer_add(import->writer, event);
+}
+
+/* Read all; @bytes: of the native capture written, if one is. */
+static bool import_all(const M2dCaptureRead *read, M2dCapture *capture, M2dTally *tally,
+		       uint64_t *bytes, GError **error)
+{
+	Import import = {.tally = tally};
+
+	if (read->output != NULL) {
+		import.writer = m2d_cap_writer_new(read->output, capture, error);
+		if (import.writer == NULL)
+			return false;
+	}
+	if (!m2d_tool_read_capture(read, capture, take, &import, error)) {
+		m2d_cap_writer_abort(import.writer);
+		return false;
+	}
+	return import.writer == NULL || m2d_cap_writer_finish(import.writer, bytes, error);
 }
 
 int m2d_import_capture(const M2dCommand *cmd, const char *path, const M2dCaptureRead *read,
@@ -124,16 +153,21 @@ int m2d_import_capture(const M2dCommand *cmd, const char *path, const M2dCapture
 	g_autoptr(M2dTally) tally = m2d_tally_new();
 	g_autoptr(M2dCapture) capture = NULL;
 	GError *error = NULL;
+	uint64_t bytes = 0;
 	int status;
 
 	capture = m2d_capture_open(path, read->format, &error);
-	if (capture == NULL || !m2d_tool_read_capture(read, capture, count, tally, &error))
+	if (capture == NULL || !import_all(read, capture, tally, &bytes, &error))
 		return m2d_cmd_fail(cmd, error);
 	if (json) {
 		M2dJson *j = m2d_json_new();
 
 		m2d_json_object_begin(j, NULL);
 		m2d_json_string(j, "input", path);
+		if (read->output != NULL) {
+			m2d_json_string(j, "output", read->output);
+			m2d_json_uint(j, "output_bytes", bytes);
+		}
 		m2d_json_string(j, "format", m2d_capture_source(capture));
 		m2d_json_uint(j, "events", m2d_tally_total(tally));
 		m2d_json_uint(j, "unknown_events", m2d_tally_unknown(tally));
@@ -142,6 +176,10 @@ int m2d_import_capture(const M2dCommand *cmd, const char *path, const M2dCapture
 		m2d_tool_emit_tally(j, tally, capture);
 		m2d_json_object_end(j);
 		m2d_cmd_print_json(j);
+	} else if (read->output != NULL) {
+		if (!read->quiet && strcmp(read->output, "-") != 0)
+			printf("%s: %" PRIu64 " events in %" PRIu64 " bytes\n", read->output,
+			       m2d_tally_total(tally), bytes);
 	} else if (!read->quiet) {
 		print_text(tally, capture);
 	}

@@ -9,7 +9,8 @@
 typedef struct {
 	M2dCapFormat format;
 	bool quiet;
-	const char *what; /* the command, for progress */
+	const char *what;   /* the command, for progress */
+	const char *output; /* import: native capture to write; or NULL */
 } M2dCaptureRead;
 
 typedef void (*M2dCaptureFn)(const M2dCapEvent *event, void *data);

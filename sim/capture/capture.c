@@ -12,6 +12,7 @@
 #include "sim/capture/dat.h"
 #include "sim/capture/exit.h"
 #include "sim/capture/names.h"
+#include "sim/capture/native.h"
 #include "sim/capture/pattern.h"
 #include "sim/capture/text.h"
 #include "sim/trace/input.h"
@@ -23,7 +24,8 @@
 struct _M2dCapture {
 	char *path;
 	M2dInput *in;
-	M2dCapDat *dat; /* NULL: text */
+	M2dCapDat *dat;       /* a trace.dat; */
+	M2dCapNative *native; /* a native capture; neither: text */
 	char *source;
 	M2dCapNames *names;
 	M2dCapExits *exits;
@@ -32,6 +34,7 @@ struct _M2dCapture {
 	GHashTable *tasks;                   /* name by pid */
 	uint32_t recent[256];                /* pids known to be in @tasks, by their low bits */
 	uint64_t events, n_bad;              /* read so far */
+	bool at_end;                         /* of a native capture */
 	char *first_bad;                     /* message about the first bad line */
 	char *cut;                           /* why the text is not complete */
 	uint16_t kind_of[M2D_CAP_MAX_NAMES]; /* our number for a name of the child's */
@@ -100,6 +103,22 @@ static gboolean open_dat(M2dCapture *c, const uint8_t *head, size_t len, GError 
 	return c->dat != NULL;
 }
 
+static void know_task(M2dCapture *c, uint32_t pid, const char *comm, size_t len);
+
+static void know_native_task(uint32_t pid, const char *name, size_t len, void *data)
+{
+	know_task(data, pid, name, len);
+}
+
+static gboolean open_native(M2dCapture *c, GError **error)
+{
+	c->native = m2d_cap_native_open(c->in, c->names, c->exits, know_native_task, c, error);
+	if (c->native == NULL)
+		return FALSE;
+	c->source = g_strdup_printf("native, of %s", m2d_cap_native_info(c->native)->source);
+	return TRUE;
+}
+
 static gboolean open_text(M2dCapture *c, const uint8_t *head, size_t len, GError **error)
 {
 	if (len == 0)
@@ -137,6 +156,10 @@ M2dCapture *m2d_capture_open(const char *path, M2dCapFormat format, GError **err
 		}
 		if (!open_dat(c, head, got, error))
 			return NULL;
+	} else if (got >= M2D_CAP_NATIVE_MAGIC_LEN &&
+		   memcmp(head, M2D_CAP_NATIVE_MAGIC, M2D_CAP_NATIVE_MAGIC_LEN) == 0) {
+		if (!open_native(c, error))
+			return NULL;
 	} else if (!open_text(c, head, got, error)) {
 		return NULL;
 	}
@@ -151,6 +174,7 @@ void m2d_capture_close(M2dCapture *c)
 	if (c == NULL)
 		return;
 	m2d_cap_dat_close(c->dat);
+	m2d_cap_native_close(c->native);
 	m2d_input_close(c->in);
 	m2d_cap_patterns_free(c->patterns);
 	m2d_cap_exits_free(c->exits);
@@ -267,8 +291,30 @@ static int next_dat(M2dCapture *c, M2dCapEvent *e, GError **error)
 	return 1;
 }
 
+static int next_native(M2dCapture *c, M2dCapEvent *e, GError **error)
+{
+	int r = m2d_cap_native_next(c->native, e, error);
+	const M2dCapNativeInfo *info = m2d_cap_native_info(c->native);
+
+	if (r > 0) {
+		c->events += e->kind != M2D_CAP_LOST && e->kind != M2D_CAP_BAD;
+		c->n_bad += e->kind == M2D_CAP_BAD;
+	}
+	if (r != 0 || c->at_end)
+		return r;
+	c->at_end = true;
+	/* The messages name the file that was imported, where the lines are. */
+	c->n_bad = info->bad;
+	c->first_bad = g_strdup(info->first_bad);
+	c->cut = g_strdup(info->cut);
+	c->text.written = info->overwritten;
+	return c->events == 0 ? end_text(c, error) : 0;
+}
+
 int m2d_capture_next(M2dCapture *c, M2dCapEvent *event, GError **error)
 {
+	if (c->native != NULL)
+		return next_native(c, event, error);
 	return c->dat != NULL ? next_dat(c, event, error) : next_text(c, event, error);
 }
 
@@ -280,7 +326,8 @@ bool m2d_capture_probe(const char *path)
 	size_t got = 0;
 	const uint8_t *p = in != NULL ? m2d_input_peek(in, 16, &got, NULL) : NULL;
 	bool dat = p != NULL && got >= M2D_CAP_DAT_MAGIC_LEN &&
-		   memcmp(p, M2D_CAP_DAT_MAGIC, M2D_CAP_DAT_MAGIC_LEN) == 0;
+		   (memcmp(p, M2D_CAP_DAT_MAGIC, M2D_CAP_DAT_MAGIC_LEN) == 0 ||
+		    memcmp(p, M2D_CAP_NATIVE_MAGIC, M2D_CAP_NATIVE_MAGIC_LEN) == 0);
 
 	m2d_input_close(in);
 	if (dat || p == NULL)
@@ -326,7 +373,7 @@ const char *m2d_capture_source(const M2dCapture *c)
 
 bool m2d_capture_is_text(const M2dCapture *c)
 {
-	return c->dat == NULL;
+	return c->native != NULL ? m2d_cap_native_info(c->native)->is_text : c->dat == NULL;
 }
 
 uint64_t m2d_capture_bad(const M2dCapture *c, const char **first)

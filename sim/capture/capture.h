@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Captures: what a real KVM's tracepoints and kprobes recorded, read event by event in bounded
- * memory. A capture is text, of tracefs' trace or trace_pipe or of trace-cmd report, or a trace.dat
- * of version 6 or 7; plain or gzip; a file or "-" for standard input.
+ * memory. A capture is text, of tracefs' trace or trace_pipe or of trace-cmd report, a trace.dat of
+ * version 6 or 7, or a native one (native.h) made of either; plain or gzip; a file or "-" for
+ * standard input.
  *
  * Events that this program knows nothing of are counted by name. A line that cannot be read becomes
  * an event of its own, M2D_CAP_BAD, so that whoever rebuilds state from events knows that it may

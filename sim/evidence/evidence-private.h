@@ -263,6 +263,7 @@ typedef struct {
 	const char *labels[M2D_EV_REFS - 1];
 } M2dEvReport;
 
+/* Findings: findings.c */
 /* m2d_ev_report: a finding at the event of now. */
 void m2d_ev_report(M2dEvidence *ev, const M2dEvReport *report, const char *format, ...)
 	G_GNUC_PRINTF(3, 4);
@@ -274,6 +275,22 @@ static inline void m2d_ev_premise(M2dEvidence *ev, M2dRule rule)
 /* m2d_ev_missing: @what, which a missing or needless event shows; see M2dEvFinding.needs. */
 void m2d_ev_missing(M2dEvidence *ev, const M2dEvRef *before, unsigned needs, const char *doubt,
 		    const char *what);
+/* m2d_ev_doubt: findings since @time are in doubt for @why. */
+void m2d_ev_doubt(M2dEvidence *ev, uint64_t time, const char *why);
+GArray *m2d_ev_findings_new(void);
+/* m2d_ev_settle: after the last event: drop what nothing recorded bears out, and doubt the rest if
+ * events may be of several guests. */
+void m2d_ev_settle(M2dEvidence *ev);
+
+/* The record itself: record.c */
+void m2d_ev_check_time(M2dEvidence *ev, const M2dCapEvent *e);
+/* m2d_ev_check_twice: the same event twice in a row at the same time of one CPU. */
+void m2d_ev_check_twice(M2dEvidence *ev, const M2dCapEvent *e);
+/* m2d_ev_look_for_birth: whether the VM is seen from its beginning: memslots come before the first
+ * vCPU runs. */
+void m2d_ev_look_for_birth(M2dEvidence *ev, const M2dCapEvent *e);
+/* m2d_ev_walk_element: guest entries are read from the root down. */
+void m2d_ev_walk_element(M2dEvidence *ev, M2dEvTask *task);
 
 /* m2d_ev_format: the format, which the first present SPTE settles; false while it is not known. */
 bool m2d_ev_format(M2dEvidence *ev, uint64_t spte);
@@ -281,13 +298,16 @@ bool m2d_ev_format(M2dEvidence *ev, uint64_t spte);
 /* Tasks and vCPUs: requests.c */
 M2dEvTask *m2d_ev_task(M2dEvidence *ev, uint32_t pid);
 void m2d_ev_vcpu_event(M2dEvidence *ev, M2dEvTask *task);
-void m2d_ev_flush_event(M2dEvidence *ev, M2dEvTask *task);
 /* m2d_ev_ask: @req of all vCPUs in @mask (bit by id). */
 void m2d_ev_ask(M2dEvidence *ev, M2dEvTask *task, M2dEvReq req, uint64_t mask);
 /* m2d_ev_page_reused: page of a table unlinked at @seq is a table again. */
 void m2d_ev_page_reused(M2dEvidence *ev, uint64_t seq, const M2dEvRef *unlinked);
 /* m2d_ev_completed: @task goes on after asking vCPUs for something: they must know by now. */
 void m2d_ev_completed(M2dEvidence *ev, M2dEvTask *task);
+/* Flushes: flushes.c */
+/* m2d_ev_local_flush: on the CPU of the vCPU that @task runs. */
+void m2d_ev_local_flush(M2dEvidence *ev, M2dEvTask *task);
+void m2d_ev_flush_event(M2dEvidence *ev, M2dEvTask *task);
 /* m2d_ev_boundary: @task goes on to something else; what it owes is due. */
 void m2d_ev_boundary(M2dEvidence *ev, M2dEvTask *task);
 
@@ -315,7 +335,8 @@ void m2d_ev_silent(M2dEvidence *ev, uint64_t start, uint64_t end);
 /* m2d_ev_may_be_gone: whether an SPTE of @gfn set at @place may have gone without a word. */
 bool m2d_ev_may_be_gone(const M2dEvidence *ev, uint64_t gfn, uint64_t place);
 
-/* The TDP MMU: tdp.c; shadow pages and set SPTEs: shadow.c; memslots and MMIO: slots.c */
+/* The TDP MMU: tdp.c; shadow pages: shadow-page.c; SPTEs that faults set:
+ * shadow-spte.c; memslots and MMIO: slots.c */
 void m2d_ev_tdp_event(M2dEvidence *ev, M2dEvTask *task);
 void m2d_ev_tdp_done(M2dEvidence *ev, M2dEvTask *task);
 void m2d_ev_page_event(M2dEvidence *ev, M2dEvTask *task);
@@ -338,6 +359,12 @@ void m2d_ev_slots_zapped(M2dEvidence *ev, M2dEvTask *task);
 void m2d_ev_slot_unzapped(M2dEvidence *ev, M2dEvTask *task);
 void m2d_ev_protect(M2dEvidence *ev, M2dEvTask *task);
 void m2d_ev_protected(M2dEvidence *ev, M2dEvTask *task);
+
+/* m2d_ev_is_direct: whether a shadow page of @role maps gfns, not a guest's table. */
+static inline bool m2d_ev_is_direct(uint32_t role)
+{
+	return role & M2D_CAP_ROLE_DIRECT;
+}
 
 static inline uint64_t m2d_ev_span(unsigned level)
 {

@@ -334,8 +334,8 @@ static void end_step(Draw *d, unsigned actor, bool done)
 
 		result = m2d_chrome_safe(text);
 	}
-	args = g_strdup_printf("\"label\":\"%s\",\"line\":%u,\"result\":\"%s\"", label, step->place.line,
-			       result != NULL ? result : "not ended");
+	args = g_strdup_printf("\"label\":\"%s\",\"line\":%u,\"result\":\"%s\"", label,
+			       step->place.line, result != NULL ? result : "not ended");
 	m2d_chrome_span(&d->chrome, track(STEPS, actor), a->step_start, d->now, "step", name, args);
 	for (guint i = 0; i < d->run->findings->len && done; i++) {
 		const M2dScnFinding *f = &g_array_index(d->run->findings, M2dScnFinding, i);

@@ -6,6 +6,7 @@ import glob
 import gzip
 import json
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -204,6 +205,29 @@ class Record(unittest.TestCase):
             check = subprocess.run(["sh", "-n"], input=result.stdout, encoding="ascii",
                                    check=False)
             self.assertEqual(check.returncode, 0)
+
+    def test_what_it_records_can_be_read(self):
+        """A line of each kprobe, as the kernel prints what the recipe asks for."""
+        values = {"u32": "3", "s32": "-3", "x32": "0x3", "u8": "1", "x64": "0x3000",
+                  "symbol": "kvm_mmu_load+0x12/0x30 [kvm]"}
+        for kernel in ("5.10", "6.1", "6.12", "6.18"):
+            script = run("record", "--kernel", kernel).stdout
+            probes = re.findall(r"^probe (\w+) (\w+) '(.*)'$", script, re.M)
+            self.assertGreater(len(probes), 20)
+            lines = []
+            for i, (name, function, fields) in enumerate(probes):
+                printed = "".join(f" {field.split('=')[0]}={values[field.rsplit(':', 1)[1]]}"
+                                  for field in fields.split())
+                lines.append(f"  vmm-9  [001] .....  1.{i:06}: {name}: "
+                             f"({function}+0x4/0x30 [kvm]){printed}\n")
+            with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
+                f.writelines(lines)
+                f.flush()
+                result = run("import", "--from", "ftrace", "--json", f.name)
+            self.assertEqual((result.returncode, result.stderr), (0, ""), kernel)
+            doc = json.loads(result.stdout)
+            self.assertEqual(doc["events"], len(probes))
+            self.assertEqual(doc["unknown_events"], 0)
 
     def test_refusals(self):
         for args in (("--kernel", "x"), ("--seconds", "-1"), ("file",)):
