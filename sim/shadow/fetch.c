@@ -107,21 +107,15 @@ bool m2d_prefetch_one(M2dVm *vm, const M2dKvmVcpu *v, M2dSptep sptep, bool no_di
 	uint64_t gpte;
 	bool writable;
 
-	if (sp->role & M2D_ROLE_DIRECT) {
-		map.gfn = m2d_sp_entry_gfn(vm, i, m2d_sptep_index(sptep));
-		map.access = m2d_role_access(sp->role);
-	} else {
-		if (!m2d_read_gpte(vm, &v->mmu, m2d_level1_gpte_gpa(sp, m2d_sptep_index(sptep)),
-				   &gpte))
-			return false;
-		if (m2d_prefetch_invalid_gpte(&v->mmu, gpte)) {
-			m2d_drop_spte(vm, sptep);
-			return false;
-		}
-		map.gfn = m2d_pte_leaf_base(&v->mmu.gfmt, 1, gpte) >> 12;
-		map.access = m2d_role_access(sp->role) & m2d_gpte_access(&v->mmu, gpte);
-		map.access = m2d_protect_clean_gpte(vm, map.access, gpte);
+	if (!m2d_read_gpte(vm, &v->mmu, m2d_level1_gpte_gpa(sp, m2d_sptep_index(sptep)), &gpte))
+		return false;
+	if (m2d_prefetch_invalid_gpte(&v->mmu, gpte)) {
+		m2d_drop_spte(vm, sptep);
+		return false;
 	}
+	map.gfn = m2d_pte_leaf_base(&v->mmu.gfmt, 1, gpte) >> 12;
+	map.access = m2d_role_access(sp->role) & m2d_gpte_access(&v->mmu, gpte);
+	map.access = m2d_protect_clean_gpte(vm, map.access, gpte);
 	slot = prefetch_slot(vm, sp, map.gfn, no_dirty_log && (map.access & M2D_SPTE_ACC_WRITE));
 	if (slot == NULL || (slot->flags & M2D_SLOT_READONLY) ||
 	    !m2d_hostmm_peek(vm, m2d_slot_hva(slot, map.gfn), &map.pfn, &writable) || !writable)
@@ -129,6 +123,55 @@ bool m2d_prefetch_one(M2dVm *vm, const M2dKvmVcpu *v, M2dSptep sptep, bool no_di
 	map.slot = m2d_slot_word(slot);
 	*flush |= m2d_set_prefetched(vm, &map);
 	return true;
+}
+
+/* Entries [start, end) of a direct page, none of them present: as many as the host has pages for,
+ * from the first on (direct_pte_prefetch_many()). False: there is none, or the memslot ends. */
+static bool prefetch_run(M2dVm *vm, M2dSptep start, M2dSptep end, bool *flush)
+{
+	M2dSpIndex i = m2d_sptep_sp(start);
+	const M2dSp *sp = m2d_sp(vm, i);
+	M2dMapping map = {.prefetch = true, .map_writable = true};
+	uint64_t gfn = m2d_sp_entry_gfn(vm, i, m2d_sptep_index(start));
+	const M2dMemslot *slot;
+	bool writable;
+	M2dSptep p;
+
+	map.access = m2d_role_access(sp->role);
+	slot = prefetch_slot(vm, sp, gfn, map.access & M2D_SPTE_ACC_WRITE);
+	if (slot == NULL || (slot->flags & M2D_SLOT_READONLY) ||
+	    !m2d_slot_has(slot, gfn + (end - start) - 1))
+		return false;
+	map.slot = m2d_slot_word(slot);
+	for (p = start; p < end; p++) {
+		map.sptep = p;
+		map.gfn = gfn + (p - start);
+		if (!m2d_hostmm_peek(vm, m2d_slot_hva(slot, map.gfn), &map.pfn, &writable) ||
+		    !writable)
+			break;
+		*flush |= m2d_set_prefetched(vm, &map);
+	}
+	return p != start;
+}
+
+/* __direct_pte_prefetch(): one run after the other, until one brings nothing. */
+static bool prefetch_direct(M2dVm *vm, M2dSptep sptep)
+{
+	M2dSptep first = sptep & ~(PREFETCH - 1), start = 0;
+	bool flush = false;
+
+	for (M2dSptep p = first; p < first + PREFETCH; p++) {
+		if (p != sptep && !m2d_spte_is_present(&vm->fmt, m2d_spte_read(vm, p))) {
+			start = start != 0 ? start : p;
+			continue;
+		}
+		if (start != 0 && !prefetch_run(vm, start, p, &flush))
+			return flush;
+		start = 0;
+	}
+	if (start != 0)
+		prefetch_run(vm, start, first + PREFETCH, &flush);
+	return flush;
 }
 
 /* Map the neighbours that need no work. True: flush. */
@@ -142,6 +185,8 @@ static bool prefetch(M2dVm *vm, const M2dKvmVcpu *v, M2dSptep sptep)
 		return false;
 	if ((sp->role & M2D_ROLE_DIRECT) && (sp->role & M2D_ROLE_AD_DISABLED))
 		return false;
+	if (sp->role & M2D_ROLE_DIRECT)
+		return prefetch_direct(vm, sptep);
 	for (M2dSptep p = first; p < first + PREFETCH; p++) {
 		if (p == sptep || m2d_spte_is_present(&vm->fmt, m2d_spte_read(vm, p)))
 			continue;

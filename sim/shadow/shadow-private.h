@@ -350,9 +350,9 @@ uint64_t m2d_make_spte(M2dVm *vm, const M2dMapping *map, uint64_t old, bool sync
 		       bool *wrprot, bool *marked);
 /* m2d_set_prefetched: map a neighbour; it maps nothing yet. True: flush. */
 bool m2d_set_prefetched(M2dVm *vm, const M2dMapping *map);
-/* m2d_prefetch_one: map what entry @sptep shadows (FNAME(prefetch_gpte),
- * direct_pte_prefetch_many()), if that needs no work. @no_dirty_log: nothing writable of a slot
- * that is logged. False: it was not mapped; @flush: out: true: flush. */
+/* m2d_prefetch_one: map what entry @sptep of an indirect page shadows (FNAME(prefetch_gpte)), if
+ * that needs no work. @no_dirty_log: nothing writable of a slot that is logged. False: it was not
+ * mapped; @flush: out: true: flush. */
 bool m2d_prefetch_one(M2dVm *vm, const M2dKvmVcpu *v, M2dSptep sptep, bool no_dirty_log,
 		      bool *flush);
 unsigned m2d_largest_level(const M2dVm *vm);
