@@ -104,6 +104,7 @@ struct _M2dRuntime {
 	unsigned n_vcpus;          /* actors below this are vCPUs: events of theirs are theirs */
 	unsigned current;          /* actor whose routine runs now */
 	bool stepping;             /* return at each point */
+	bool fine;                 /* and at the fine ones */
 	const M2dRoutineFn *table; /* by M2dFrame.routine */
 	unsigned n_table;
 	/* Is the wait of @kind over for @actor? */
@@ -200,6 +201,18 @@ static inline int64_t m2d_rt_ret(const M2dRuntime *rt)
 #define M2D_POINT(rt, f, NAME)                                                                     \
 	do {                                                                                       \
 		if (m2d_rt_point((rt), M2D_PT_##NAME)) {                                           \
+			(f)->h.pc = __LINE__;                                                      \
+			return M2D_STOP;                                                           \
+		}                                                                                  \
+		__attribute__((fallthrough));                                                      \
+	case __LINE__:;                                                                            \
+	} while (0)
+
+/* M2D_FINE(rt, f, NAME): a point only for a driver that follows a recorded order of events closer
+ * than a schedule has to; elsewhere nothing happens between its two sides. */
+#define M2D_FINE(rt, f, NAME)                                                                      \
+	do {                                                                                       \
+		if ((rt)->fine && m2d_rt_point((rt), M2D_PT_##NAME)) {                             \
 			(f)->h.pc = __LINE__;                                                      \
 			return M2D_STOP;                                                           \
 		}                                                                                  \

@@ -116,6 +116,7 @@ M2D_ROUTINE(m2d_vcpu_enter_guest)
 		for (f->request = 0; f->request < M2D_N_REQS; f->request++) {
 			if (next_request(v) == M2D_N_REQS)
 				break;
+			M2D_FINE(rt, f, REQUESTS_READ);
 			if (!m2d_check_request(vm, f->vcpu, (M2dRequest)f->request))
 				continue;
 			m2d_vm_charge(vm, f->vcpu, M2D_CAUSE_KVM_OTHER,

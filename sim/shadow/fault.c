@@ -143,6 +143,7 @@ M2D_ROUTINE(m2d_mmu_faultin_pfn)
 	int ret;
 
 	M2D_BEGIN(rt, f);
+	M2D_FINE(rt, f, SLOT_FOUND);
 	f->ret = check_slot(vm, f->vcpu, f->access);
 	M2D_POINT(rt, f, SEQ_READ);
 	if (f->ret != M2D_RET_PF_CONTINUE || fault->slot == 0)

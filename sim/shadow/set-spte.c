@@ -30,18 +30,19 @@ uint64_t m2d_make_spte(M2dVm *vm, const M2dMapping *map, uint64_t old, bool sync
 
 	*wrprot = *marked = false;
 	if (leaf.host_writable && (map->access & M2D_SPTE_ACC_WRITE)) {
-		/* What was writable needs no look: its pages are unsync already. */
-		if (m2d_spte_is_present(&vm->fmt, old) && m2d_spte_is_last(old, level) &&
-		    m2d_spte_is_writable(old)) {
-			leaf.can_dirty = vm->fmt.layout >= M2D_SPTE_6_13;
-		} else {
-			int ret =
-				m2d_try_to_unsync(vm, slot, map->gfn, synchronizing, map->prefetch);
+		/* What was writable needs no look: its pages are unsync already. KVM asks no more
+		 * than the bit, which a stale MMIO SPTE has, too: it is not made dirty then. That
+		 * KVM does not look for shadowed pages either is a bug that is not modelled. */
+		bool known = m2d_spte_is_present(&vm->fmt, old) && m2d_spte_is_last(old, level);
+		int ret = M2D_UNSYNC_OK;
 
-			*marked = ret == M2D_UNSYNC_MARKED;
-			*wrprot = ret == M2D_UNSYNC_REFUSED;
-			leaf.mmu_writable = !*wrprot;
-		}
+		if (m2d_spte_is_writable(old))
+			leaf.can_dirty = vm->fmt.layout >= M2D_SPTE_6_13;
+		if (!known || !m2d_spte_is_writable(old))
+			ret = m2d_try_to_unsync(vm, slot, map->gfn, synchronizing, map->prefetch);
+		*marked = ret == M2D_UNSYNC_MARKED;
+		*wrprot = ret == M2D_UNSYNC_REFUSED;
+		leaf.mmu_writable = !*wrprot;
 	}
 	v = m2d_spte_make_leaf(&vm->fmt, &leaf);
 	if (m2d_spte_is_writable(v) && M2D_OWES(vm, DIRTY_ON_MAP))
@@ -52,7 +53,8 @@ uint64_t m2d_make_spte(M2dVm *vm, const M2dMapping *map, uint64_t old, bool sync
 bool m2d_set_prefetched(M2dVm *vm, const M2dMapping *map)
 {
 	bool wrprot, marked;
-	uint64_t v = m2d_make_spte(vm, map, vm->fmt.nonpresent, false, &wrprot, &marked);
+	uint64_t old = m2d_spte_read(vm, map->sptep);
+	uint64_t v = m2d_make_spte(vm, map, old, false, &wrprot, &marked);
 	const M2dSp *sp = m2d_sp(vm, m2d_sptep_sp(map->sptep));
 
 	m2d_mmu_spte_set(vm, map->sptep, v);

@@ -39,8 +39,9 @@ M2D_ROUTINE(m2d_mmu_zap_all_fast)
 
 	M2D_BEGIN(rt, f);
 	M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_MMU);
-	VM_PUT(vm, vm->s->mmu_valid_gen, !vm->s->mmu_valid_gen);
 	m2d_emit(vm->ev, KVM_MMU_ZAP_ALL_FAST, vm->s->mmu_valid_gen, m2d_shadow_used_pages(vm));
+	VM_PUT(vm, vm->s->mmu_valid_gen, !vm->s->mmu_valid_gen);
+	M2D_FINE(rt, f, FLUSH_BEGUN);
 	/* No vCPU runs on an obsolete root once this is through, so nothing needs a flush: whoever
 	 * loads a root flushes. */
 	if (M2D_OWES(vm, RELOAD_OBSOLETE))

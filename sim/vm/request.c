@@ -79,6 +79,7 @@ M2D_ROUTINE(m2d_flush_remote_tlbs)
 
 	M2D_BEGIN(rt, f);
 	m2d_emit(vm->ev, FLUSH_REMOTE, f->gfn, f->pages);
+	M2D_FINE(rt, f, FLUSH_BEGUN);
 	M2D_CALL(rt, f, m2d_make_all_cpus_request, .request = M2D_REQ_TLB_FLUSH);
 	M2D_POINT(rt, f, FLUSH_ACKED);
 	m2d_emit(vm->ev, FLUSH_REMOTE_DONE, f->gfn, f->pages);
