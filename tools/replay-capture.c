@@ -15,9 +15,13 @@
 typedef struct {
 	const M2dReplayCapture *opt;
 	const M2dCapture *capture;
-	GString *out; /* rows of the window at hand */
-	bool differs; /* one of them is no match */
+	GString *out; /* a row */
+	uint64_t at;  /* the line or, if @timed, the time in ns to look at */
+	bool timed;
 } Rows;
+
+#define AROUND_LINES 40
+#define AROUND_NS    1000000
 
 static void add_event(const M2dCapEvent *event, void *data)
 {
@@ -71,6 +75,29 @@ static void put_row(Rows *rows, const M2dConfRow *r)
 	g_string_append_c(rows->out, '\n');
 }
 
+/* Whether @e is what --at asks for. */
+static bool is_near(const Rows *rows, const M2dCapEvent *e)
+{
+	uint64_t here = rows->timed ? e->time : e->place;
+	uint64_t around = rows->timed ? AROUND_NS : AROUND_LINES;
+
+	return here + around >= rows->at && here <= rows->at + around;
+}
+
+/* "1234" or "12.345678". */
+static bool parse_at(Rows *rows, const char *text)
+{
+	char *end;
+
+	if (strchr(text, '.') == NULL) {
+		rows->at = g_ascii_strtoull(text, &end, 10);
+	} else {
+		rows->at = (uint64_t)(g_ascii_strtod(text, &end) * 1e9);
+		rows->timed = true;
+	}
+	return g_ascii_isdigit(*text) && *end == '\0';
+}
+
 static void on_row(const M2dConfRow *r, void *data)
 {
 	Rows *rows = data;
@@ -78,7 +105,7 @@ static void on_row(const M2dConfRow *r, void *data)
 
 	if (opt->diff_kind != NULL && strcmp(opt->diff_kind, m2d_conform_kind_name(r->kind)) != 0)
 		return;
-	if (r->verdict == M2D_CONF_SAME && opt->at == NULL)
+	if (opt->at != NULL ? !is_near(rows, r->at) : r->verdict == M2D_CONF_SAME)
 		return;
 	put_row(rows, r);
 	fputs(rows->out->str, stdout);
@@ -210,6 +237,10 @@ int m2d_replay_capture(const char *path, const M2dReplayCapture *opt)
 
 	if (!add_duties(&conf.without, opt->without, &error))
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	if (opt->at != NULL && !parse_at(&rows, opt->at))
+		return m2d_cmd_usage(&m2d_cmd_replay,
+				     "--at=%s: expected a line or a time, as 1234 or 12.345678",
+				     opt->at);
 	capture = m2d_capture_open(path, M2D_CAP_AUTO, &error);
 	if (capture == NULL)
 		return m2d_cmd_fail(&m2d_cmd_replay, error);

@@ -57,7 +57,7 @@ static void alone(M2dConform *c, const M2dCapEvent *at, const M2dCapEvent *k, co
 	row(c, &(M2dConfRow){.verdict = k != NULL ? M2D_CONF_MISSING : M2D_CONF_ADDITIONAL,
 			     .kind = k != NULL ? k->kind : m->kind,
 			     .kernel = k,
-			     .at = at,
+			     .at = k != NULL ? k : at,
 			     .model = m});
 }
 

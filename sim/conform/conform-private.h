@@ -15,14 +15,19 @@
 typedef struct {
 	uint8_t actor;
 	uint8_t kind;        /* M2dConfOpKind */
-	uint8_t fault;       /* of a page fault: its outcome was taken */
-	uint64_t start, end; /* notifiers: pages of the model's process */
+	bool given_up;       /* a page fault whose last event is past */
+	bool due;            /* its last event is past; to be finished at the thread's next one */
+	bool creates;        /* a region that is not there yet */
+	bool published;      /* a region whose first change can be seen */
+	uint64_t start, end; /* notifiers: pages of the model's process; regions: gfns */
+	uint64_t seq;        /* page faults: of invalidations, as it was read */
 } M2dConfOp;
 
 typedef enum {
 	M2D_CONF_OP_FAULT,
 	M2D_CONF_OP_ENTER,
 	M2D_CONF_OP_NOTIFIER, /* invalidate_range_start */
+	M2D_CONF_OP_REGION,   /* KVM_SET_USER_MEMORY_REGION */
 	M2D_CONF_OP_OTHER,
 	M2D_CONF_OP_GUEST, /* of the vCPU's thread: emulation and what it leads to */
 } M2dConfOpKind;
@@ -198,8 +203,10 @@ void m2d_conf_close(M2dConform *c, uint32_t t);
 /* m2d_conf_host_fault: before the fault at event @i: what the host must have done by then. */
 void m2d_conf_host_fault(M2dConform *c, uint32_t i);
 /* m2d_conf_host_requested: at kvm_mmu_spte_requested @i: the host's page behind it, neighbours. */
+/* m2d_conf_prefetches: the fault that asked for an SPTE at event @i maps neighbours, too. */
+bool m2d_conf_prefetches(const M2dConform *c, uint32_t i);
 void m2d_conf_host_requested(M2dConform *c, uint32_t i);
-void m2d_conf_host_retry(M2dConform *c, uint32_t i);
+void m2d_conf_host_retry(M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq);
 void m2d_conf_host_unmapped(M2dConform *c, uint64_t start, uint64_t end);
 void m2d_conf_host_init(M2dConform *c);
 /* m2d_conf_host_forget: pages that were made up for a fault that came to nothing. */

@@ -223,29 +223,6 @@ static bool of_entry(unsigned kind)
 	}
 }
 
-/* Go on until the model has done as much of @kind as the kernel. */
-static void advance(M2dConform *c, M2dConfTask *task, unsigned kind)
-{
-	while (task->n_model[kind] < task->n_kernel[kind]) {
-		M2dConfOp *op;
-
-		tidy(c, task);
-		op = top(task);
-		if (op == NULL) {
-			if (!of_entry(kind) || !start_enter(c, task))
-				return;
-			continue;
-		}
-		/* The guest is entered when the kernel does. */
-		if (op->kind == M2D_CONF_OP_ENTER &&
-		    c->vm->rt->task[op->actor]->point == M2D_PT_MODE_IN_GUEST)
-			return;
-		m2d_conf_step(c, op->actor);
-	}
-}
-
-/* --- windows ---------------------------------------------------------------------------------- */
-
 static M2dConfOutcome kernel_outcome(const M2dConform *c, uint32_t i)
 {
 	M2dConfOutcome out = M2D_CONF_OUT_NONE;
@@ -279,6 +256,80 @@ static M2dConfOutcome kernel_outcome(const M2dConform *c, uint32_t i)
 	return out;
 }
 
+/* As far as the host's page, which comes before mmu_lock. */
+static void read_sequence(M2dConform *c, M2dConfOp *op)
+{
+	const M2dTask *t = c->vm->rt->task[op->actor];
+
+	if (op->seq != 0)
+		return;
+	while (t->sp != 0 && t->point != M2D_PT_SEQ_READ && t->point != M2D_PT_PFN_READ &&
+	       t->point != M2D_PT_FAULT_LOCKED)
+		m2d_conf_step(c, op->actor);
+	op->seq = c->vm->s->mmu_invalidate_seq;
+}
+
+/* Behind the last event of a fault: one that came to nothing has a reason. */
+static void give_up(M2dConform *c, M2dConfTask *task)
+{
+	M2dConfOp *op = top(task);
+
+	if (op == NULL || op->kind != M2D_CONF_OP_FAULT || op->given_up)
+		return;
+	op->given_up = true;
+	if (kernel_outcome(c, task->fault_event) == M2D_CONF_OUT_NONE)
+		m2d_conf_host_retry(c, task->fault_event, op->actor, op->seq);
+}
+
+/* Who has begun a remote flush may have asked vCPUs for it at any time since. */
+static bool send_flush(M2dConform *c)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < M2D_MAX_ACTORS; i++) {
+		if (m2d_rt_idle(c->vm->rt, i) || c->vm->rt->task[i]->point != M2D_PT_FLUSH_BEGUN)
+			continue;
+		m2d_rt_step(c->vm->rt, i);
+		any = true;
+	}
+	return any;
+}
+
+static void step_op(M2dConform *c, M2dConfOp *op)
+{
+	unsigned point;
+
+	m2d_conf_step(c, op->actor);
+	point = c->vm->rt->task[op->actor]->point;
+	op->published |= point == M2D_PT_SLOT_INVALID || point == M2D_PT_SLOT_PUBLISHED;
+}
+
+/* Go on until the model has done as much of @kind as the kernel. */
+static void advance(M2dConform *c, M2dConfTask *task, unsigned kind)
+{
+	while (task->n_model[kind] < task->n_kernel[kind]) {
+		M2dConfOp *op;
+
+		tidy(c, task);
+		op = top(task);
+		if (op == NULL) {
+			if (!of_entry(kind) || !start_enter(c, task))
+				return;
+			continue;
+		}
+		/* The guest is entered when the kernel does. */
+		if (op->kind == M2D_CONF_OP_ENTER &&
+		    c->vm->rt->task[op->actor]->point == M2D_PT_MODE_IN_GUEST &&
+		    !(of_entry(kind) && send_flush(c)))
+			return;
+		if (of_entry(kind))
+			give_up(c, task);
+		step_op(c, op);
+	}
+}
+
+/* --- windows ---------------------------------------------------------------------------------- */
+
 void m2d_conf_close(M2dConform *c, uint32_t t)
 {
 	M2dConfTask *task = m2d_conf_task(c, t);
@@ -306,9 +357,7 @@ static void on_enter(M2dConform *c, uint32_t t)
 	M2dConfTask *task = m2d_conf_task(c, t);
 
 	tidy(c, task);
-	if (top(task) != NULL && top(task)->kind == M2D_CONF_OP_FAULT &&
-	    kernel_outcome(c, task->fault_event) == M2D_CONF_OUT_NONE)
-		m2d_conf_host_retry(c, task->fault_event);
+	give_up(c, task);
 	finish_ops(c, task, false);
 	end_fault(c, task);
 	if (task->n_ops == 0)
@@ -327,20 +376,169 @@ static void on_leave(M2dConform *c, uint32_t t)
 		m2d_kvm_leave(c->vm, (unsigned)task->vcpu, 0);
 }
 
-/* As far as the host's page, which comes before mmu_lock. */
-static void read_sequence(M2dConform *c, const M2dConfOp *op)
+/* The kernel has not shown the memslot that @op changes as it will be, at event @i: a fault behind
+ * it still finds it as it was. */
+static bool not_yet_seen(const M2dConform *c, const M2dConfOp *op, uint32_t i)
+{
+	bool there = m2d_slot_visible(m2d_gfn_to_slot(c->vm, 0, op->start));
+
+	for (; i < c->events->len; i++) {
+		const M2dCapEvent *e = m2d_conf_event(c, i);
+		M2dConfOutcome outcome;
+
+		if (e->kind == M2D_CAP_INVAL_MMIO)
+			return false;
+		if (e->kind != M2D_CAP_PAGE_FAULT || e->u.page_fault.addr >> 12 < op->start ||
+		    e->u.page_fault.addr >> 12 >= op->end)
+			continue;
+		outcome = kernel_outcome(c, i);
+		return there ? outcome == M2D_CONF_OUT_MAPPED : outcome == M2D_CONF_OUT_EMULATED;
+	}
+	return false;
+}
+
+/* Changed memslots can be seen at once, unless an invalidation has to end first: so one that begins
+ * later has not been waited for. */
+static void publish_slots(M2dConform *c)
+{
+	for (guint t = 0; t < c->tasks->len; t++) {
+		M2dConfTask *task = m2d_conf_task(c, t);
+		M2dConfOp *op = top(task);
+
+		if (op == NULL || op->kind != M2D_CONF_OP_REGION || c->notifiers->len != 0 ||
+		    op->published || not_yet_seen(c, op, c->now))
+			continue;
+		while (!op->published && !m2d_rt_idle(c->vm->rt, op->actor))
+			step_op(c, op);
+	}
+}
+
+/* A memslot ioctl under way that is about @gfn. */
+static M2dConfOp *region_of(M2dConform *c, uint64_t gfn)
+{
+	for (guint t = 0; t < c->tasks->len; t++) {
+		M2dConfTask *task = m2d_conf_task(c, t);
+		M2dConfOp *op = top(task);
+
+		if (op != NULL && op->kind == M2D_CONF_OP_REGION && gfn >= op->start &&
+		    gfn < op->end && !m2d_rt_idle(c->vm->rt, op->actor))
+			return op;
+	}
+	return NULL;
+}
+
+/* An MMIO SPTE whose generation KVM does not even compare: memslots are being changed. */
+static void settle_generation(M2dConform *c, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+
+	if (!(e->u.page_fault.error & M2D_PFEC_RSVD) || c->seen[M2D_CAP_CHECK_MMIO] == 0 ||
+	    m2d_conf_find(c, i, M2D_CAP_CHECK_MMIO) != M2D_CONF_NONE ||
+	    m2d_conf_find(c, i, M2D_CAP_SPTE_REQUESTED) == M2D_CONF_NONE)
+		return;
+	for (guint t = 0; t < c->tasks->len; t++) {
+		M2dConfOp *op = top(m2d_conf_task(c, t));
+
+		if (op == NULL || op->kind != M2D_CONF_OP_REGION)
+			continue;
+		while (!(c->vm->slots->generation[0] & M2D_GEN_UPDATE_IN_PROGRESS) &&
+		       !m2d_rt_idle(c->vm->rt, op->actor))
+			step_op(c, op);
+	}
+}
+
+/* When memslots that are being changed can be seen is not recorded. What becomes of a fault on them
+ * tells whether they could. */
+static void settle_slots(M2dConform *c, uint32_t i, M2dConfOutcome outcome)
+{
+	unsigned vcpu = (unsigned)m2d_conf_task_of(c, i)->vcpu;
+	uint64_t gfn = m2d_conf_event(c, i)->u.page_fault.addr >> 12;
+	M2dConfOp *op;
+
+	if (!c->tdp)
+		return;
+	while ((op = region_of(c, gfn)) != NULL) {
+		const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+
+		if (outcome == M2D_CONF_OUT_MAPPED || outcome == M2D_CONF_OUT_FAST) {
+			if (m2d_slot_visible(slot))
+				return;
+		} else if (outcome == M2D_CONF_OUT_NONE) {
+			if (slot == NULL && !op->creates)
+				return;
+			if (slot != NULL &&
+			    (op->creates || m2d_mmu_must_retry(c->vm, vcpu, gfn) ||
+			     m2d_conf_find(c, i, M2D_CAP_UNMAP_HVA) != M2D_CONF_NONE))
+				return;
+		} else if (slot == NULL) {
+			return;
+		}
+		step_op(c, op);
+	}
+}
+
+/* A prefetch, or a huge page, in a memslot that is logged no more. */
+static void settle_log(M2dConform *c, uint32_t i)
+{
+	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn;
+	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+	M2dConfOp *op;
+
+	if (slot == NULL ||
+	    (m2d_conf_event(c, i)->u.requested.level == 1 && !m2d_conf_prefetches(c, i)))
+		return;
+	while (slot->flags & M2D_SLOT_LOG_DIRTY && (op = region_of(c, gfn)) != NULL)
+		step_op(c, op);
+}
+
+/* The memslots are as the outcome of the fault at event @i wants them. */
+static bool slot_fits(const M2dConform *c, uint32_t i, M2dConfOutcome outcome)
+{
+	uint64_t gfn = m2d_conf_event(c, i)->u.page_fault.addr >> 12;
+	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+
+	if (!c->tdp)
+		return false;
+	if (outcome == M2D_CONF_OUT_MAPPED || outcome == M2D_CONF_OUT_FAST)
+		return m2d_slot_visible(slot);
+	return slot == NULL;
+}
+
+/* Up to where the fault knows its memslot, or what it does without. */
+static void find_slot(M2dConform *c, const M2dConfOp *op)
 {
 	const M2dTask *t = c->vm->rt->task[op->actor];
 
-	while (t->sp != 0 && t->point != M2D_PT_SEQ_READ && t->point != M2D_PT_PFN_READ &&
-	       t->point != M2D_PT_FAULT_LOCKED)
+	while (t->sp != 0 && t->point != M2D_PT_SLOT_FOUND)
 		m2d_conf_step(c, op->actor);
+}
+
+/* What the fault at hand shows of memslots by @kind, its next event. */
+static void fault_goes_on(M2dConform *c, M2dConfTask *task, unsigned kind)
+{
+	const M2dConfOp *op = top(task);
+
+	if (op == NULL || op->kind != M2D_CONF_OP_FAULT ||
+	    c->vm->rt->task[op->actor]->point != M2D_PT_START)
+		return;
+	switch (kind) {
+	case M2D_CAP_SPTE_REQUESTED:
+	case M2D_CAP_FAST_FAULT:
+	case M2D_CAP_MARK_MMIO:
+	case M2D_CAP_CHECK_MMIO:
+	case M2D_CAP_MMIO_FAULT:
+		settle_slots(c, task->fault_event, kernel_outcome(c, task->fault_event));
+		break;
+	default:
+		break;
+	}
 }
 
 static void on_fault(M2dConform *c, uint32_t t, uint32_t i)
 {
 	M2dConfTask *task = m2d_conf_task(c, t);
 	const M2dCapEvent *e = m2d_conf_event(c, i);
+	M2dConfOutcome outcome = kernel_outcome(c, i);
 	M2dConfOp *op;
 
 	finish_ops(c, task, true);
@@ -352,16 +550,21 @@ static void on_fault(M2dConform *c, uint32_t t, uint32_t i)
 	/* One that began in view must have been entered. */
 	if (c->vm->vcpu[task->vcpu]->in_guest)
 		m2d_kvm_leave(c->vm, (unsigned)task->vcpu, 0);
+	settle_generation(c, i);
 	m2d_conf_host_fault(c, i);
 	if (!c->tdp)
 		m2d_conf_guest_walk(c, t, m2d_conf_find(c, i, M2D_CAP_WALK));
 	op = M2D_CONF_START(
 		c, t, M2D_CONF_OP_FAULT, m2d_mmu_page_fault, .vcpu = (uint32_t)task->vcpu,
 		.error_code = (uint32_t)e->u.page_fault.error, .address = e->u.page_fault.addr);
-	/* When the sequence of invalidations was read is not recorded: early if the fault came to
-	 * nothing, late if it did not. */
-	if (kernel_outcome(c, i) == M2D_CONF_OUT_NONE)
+	/* When the memslot was looked up and the sequence of invalidations read is not recorded:
+	 * early if that explains the outcome, or else late. */
+	if (outcome == M2D_CONF_OUT_NONE) {
+		settle_slots(c, i, outcome);
 		read_sequence(c, op);
+	} else if (slot_fits(c, i, outcome)) {
+		find_slot(c, op);
+	}
 }
 
 static void on_region(M2dConform *c, uint32_t t, uint32_t i)
@@ -369,6 +572,7 @@ static void on_region(M2dConform *c, uint32_t t, uint32_t i)
 	const M2dCapEvent *e = m2d_conf_event(c, i);
 	uint32_t id = (uint32_t)e->u.region.slot & 0xffff, as = (uint32_t)e->u.region.slot >> 16;
 	uint64_t size = e->u.region.size;
+	M2dConfOp *op;
 	int slot;
 
 	finish_ops(c, m2d_conf_task(c, t), true);
@@ -377,10 +581,18 @@ static void on_region(M2dConform *c, uint32_t t, uint32_t i)
 	slot = m2d_conf_slot(c, id, size != 0);
 	if (slot < 0)
 		return;
-	M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_set_memory_region, .as = as,
-		       .id = (uint32_t)slot, .gfn = e->u.region.gpa >> 12, .npages = size >> 12,
-		       .hva = size != 0 ? m2d_conf_page(c, e->u.region.hva) : 0,
-		       .flags = (uint32_t)e->u.region.flags & 3);
+	op = M2D_CONF_START(c, t, M2D_CONF_OP_REGION, m2d_set_memory_region, .as = as,
+			    .id = (uint32_t)slot, .gfn = e->u.region.gpa >> 12,
+			    .npages = size >> 12,
+			    .hva = size != 0 ? m2d_conf_page(c, e->u.region.hva) : 0,
+			    .flags = (uint32_t)e->u.region.flags & 3);
+	op->start = e->u.region.gpa >> 12;
+	op->end = op->start + (size >> 12);
+	op->creates = m2d_slot(c->vm, as, (unsigned)slot)->npages == 0;
+	if (size == 0) {
+		op->start = m2d_slot(c->vm, as, (unsigned)slot)->base_gfn;
+		op->end = op->start + m2d_slot(c->vm, as, (unsigned)slot)->npages;
+	}
 	if (size == 0 && as == 0)
 		m2d_conf_slot_gone(c, id);
 }
@@ -392,6 +604,7 @@ static void on_unmap(M2dConform *c, uint32_t t, uint32_t i)
 	uint64_t start = m2d_conf_page(c, e->u.hva.start), n;
 	M2dConfOp *op;
 
+	publish_slots(c);
 	tidy(c, task);
 	op = top(task);
 	if (op == NULL || op->kind != M2D_CONF_OP_FAULT)
@@ -503,7 +716,7 @@ static bool inside(const M2dConform *c, unsigned kind, unsigned next)
 static void end_early(M2dConform *c, M2dConfTask *task, uint32_t i)
 {
 	uint32_t n = m2d_conf_next(c, i);
-	const M2dConfOp *op;
+	M2dConfOp *op;
 	unsigned kind = m2d_conf_event(c, i)->kind;
 
 	tidy(c, task);
@@ -512,10 +725,29 @@ static void end_early(M2dConform *c, M2dConfTask *task, uint32_t i)
 		return;
 	if (op->kind == M2D_CONF_OP_ENTER)
 		return;
+	if (c->vm->rt->task[op->actor]->point == M2D_PT_FLUSH_BEGUN) {
+		op->due = true;
+		return;
+	}
 	if (op->kind == M2D_CONF_OP_FAULT && kind != M2D_CAP_SET_SPTE && kind != M2D_CAP_MARK_MMIO)
 		return;
 	m2d_conf_finish(c, op->actor);
 	tidy(c, task);
+}
+
+/* Operations that wait to ask for a flush, behind their last event. A vCPU that enters the guest
+ * just then may not have been asked yet. */
+static void finish_due(M2dConform *c)
+{
+	for (guint t = 0; t < c->tasks->len; t++) {
+		M2dConfTask *task = m2d_conf_task(c, t);
+
+		tidy(c, task);
+		if (top(task) == NULL || !top(task)->due)
+			continue;
+		m2d_conf_finish(c, top(task)->actor);
+		tidy(c, task);
+	}
 }
 
 void m2d_conf_drive(M2dConform *c, uint32_t i)
@@ -525,14 +757,20 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 	M2dConfTask *task = m2d_conf_task(c, t);
 
 	c->now = i;
+	if (e->kind != M2D_CAP_ENTRY)
+		finish_due(c);
+	tidy(c, task);
 	if (!within_notifier(e->kind))
 		m2d_conf_notifiers_end(c, t);
 	if (m2d_conf_starts(e->kind) || e->kind == M2D_CAP_ZAP_PAGE)
 		start(c, t, i);
+	fault_goes_on(c, task, e->kind);
 	if (!c->tdp && task->vcpu >= 0)
 		m2d_conf_guest_event(c, t, i);
-	if (e->kind == M2D_CAP_SPTE_REQUESTED)
+	if (e->kind == M2D_CAP_SPTE_REQUESTED) {
+		settle_log(c, i);
 		m2d_conf_host_requested(c, i);
+	}
 	if (m2d_conf_predicted(c, e->kind)) {
 		g_array_append_val(task->kernel, i);
 		task->n_kernel[e->kind]++;

@@ -110,6 +110,23 @@ static void learn(M2dConform *c, const M2dMemslot *slot, uint64_t gfn, uint64_t 
 		place_small(c, page, pfn, writable, level == 1 && most > 1);
 }
 
+bool m2d_conf_prefetches(const M2dConform *c, uint32_t i)
+{
+	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn;
+	uint32_t n;
+
+	for (n = m2d_conf_next(c, i); n != M2D_CONF_NONE; n = m2d_conf_next(c, n)) {
+		const M2dCapEvent *s = m2d_conf_event(c, n);
+
+		if (m2d_conf_starts(s->kind))
+			break;
+		if (s->kind == M2D_CAP_SET_SPTE && s->u.set_spte.level == 1 &&
+		    s->u.set_spte.gfn != gfn)
+			return true;
+	}
+	return false;
+}
+
 void m2d_conf_host_requested(M2dConform *c, uint32_t i)
 {
 	const M2dCapEvent *e = m2d_conf_event(c, i);
@@ -132,7 +149,8 @@ void m2d_conf_host_requested(M2dConform *c, uint32_t i)
 		}
 	}
 	learn(c, slot, gfn, e->u.requested.pfn, (unsigned)level, writable);
-	/* Neighbours that KVM found in the host's page table. */
+	/* Neighbours that KVM found in the host's page table: it looks only while no invalidation
+	 * is in progress. */
 	for (n = m2d_conf_next(c, i); n != M2D_CONF_NONE; n = m2d_conf_next(c, n)) {
 		const M2dCapEvent *s = m2d_conf_event(c, n);
 
@@ -141,6 +159,8 @@ void m2d_conf_host_requested(M2dConform *c, uint32_t i)
 		if (s->kind != M2D_CAP_SET_SPTE || s->u.set_spte.level != 1)
 			continue;
 		slot = m2d_gfn_to_slot(c->vm, 0, s->u.set_spte.gfn);
+		if (s->u.set_spte.gfn != gfn)
+			m2d_conf_notifiers_end_all(c);
 		if (slot != NULL)
 			learn(c, slot, s->u.set_spte.gfn,
 			      m2d_spte_pfn(&c->vm->fmt, s->u.set_spte.spte), 1,
@@ -182,6 +202,25 @@ void m2d_conf_notifiers_end_all(M2dConform *c)
 		end_notifier(c, c->notifiers->len - 1);
 }
 
+/* KVM keeps one range for all invalidations that overlap in time. Those that have ended may have
+ * done so before the others began. */
+static void narrow_range(M2dConform *c)
+{
+	M2dVm *vm = c->vm;
+	uint64_t start = UINT64_MAX, end = 0;
+
+	if (vm->cfg.knobs.retry_scope != M2D_RETRY_SCOPE_HVA || c->notifiers->len == 0)
+		return;
+	for (guint n = 0; n < c->notifiers->len; n++) {
+		const M2dConfNotifier *v = &g_array_index(c->notifiers, M2dConfNotifier, n);
+
+		start = MIN(start, v->start);
+		end = MAX(end, v->end);
+	}
+	VM_PUT(vm, vm->s->mmu_invalidate_start, start);
+	VM_PUT(vm, vm->s->mmu_invalidate_end, end);
+}
+
 /* A fault that maps its page began after the end of every invalidation of it. */
 void m2d_conf_host_fault(M2dConform *c, uint32_t i)
 {
@@ -202,24 +241,31 @@ void m2d_conf_host_fault(M2dConform *c, uint32_t i)
 		if (page >= v->start && page < v->end)
 			end_notifier(c, n);
 	}
+	while (c->notifiers->len != 0 && m2d_slot_visible(slot) &&
+	       m2d_mmu_must_retry(c->vm, (unsigned)m2d_conf_task_of(c, i)->vcpu, gfn)) {
+		narrow_range(c);
+		if (m2d_mmu_must_retry(c->vm, (unsigned)m2d_conf_task_of(c, i)->vcpu, gfn))
+			end_notifier(c, 0);
+	}
 }
 
-/* The fault at event @i came to nothing. An invalidation of its page that has not ended explains
- * it; so does the end of any other one, of which nothing tells. */
-void m2d_conf_host_retry(M2dConform *c, uint32_t i)
+static bool root_obsolete(const M2dVm *vm, unsigned vcpu)
 {
-	const M2dMemslot *slot;
-	uint64_t gfn = m2d_conf_event(c, i)->u.page_fault.addr >> 12, page;
+	M2dSpIndex root = vm->vcpu[vcpu]->mmu.root.sp;
 
-	slot = m2d_gfn_to_slot(c->vm, 0, gfn);
-	if (slot == NULL || c->notifiers->len == 0)
-		return;
-	page = m2d_slot_hva(slot, gfn);
-	for (guint n = 0; n < c->notifiers->len; n++) {
-		const M2dConfNotifier *v = &g_array_index(c->notifiers, M2dConfNotifier, n);
+	if (root == 0 || root == M2D_ROOT_PAE || root == M2D_ROOT_DUMMY)
+		return root == 0;
+	return (m2d_sp(vm, root)->role & M2D_ROLE_INVALID) ||
+	       m2d_sp(vm, root)->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
+}
 
-		if (page >= v->start && page < v->end)
-			return;
-	}
-	end_notifier(c, 0);
+/* The fault at event @i came to nothing. If the model has no reason for that, an invalidation that
+ * has begun and whose end nothing tells must have ended meanwhile. */
+void m2d_conf_host_retry(M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq)
+{
+	uint64_t gfn = m2d_conf_event(c, i)->u.page_fault.addr >> 12;
+
+	if (c->notifiers->len != 0 && c->vm->s->mmu_invalidate_seq == seq &&
+	    !m2d_mmu_must_retry(c->vm, vcpu, gfn) && !root_obsolete(c->vm, vcpu))
+		end_notifier(c, 0);
 }

@@ -43,6 +43,7 @@ bool m2d_conf_world_new(M2dConform *c, GError **error)
 	c->vm = m2d_kvm_new(c->world, &config, error);
 	if (c->vm == NULL)
 		return false;
+	c->vm->rt->fine = true;
 	while (c->vm->rt->n_tasks < M2D_MAX_ACTORS)
 		m2d_rt_add_actor(c->vm->rt);
 	for (unsigned i = 0; i < M2D_MAX_ACTORS; i++)
