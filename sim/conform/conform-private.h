@@ -115,6 +115,7 @@ struct _M2dConform {
 	uint32_t now;          /* event */
 	unsigned unloaded;     /* vCPUs that the end of the VM has unloaded */
 	M2dConfCount count[M2D_CONF_KINDS];
+	bool manual; /* userspace clears what it has got of the dirty log itself */
 	uint64_t resyncs;
 };
 
@@ -240,6 +241,15 @@ uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 void m2d_conf_guest_init(M2dConform *c);
 /* m2d_conf_guest_event: event @i of @t's vCPU, if it is the guest's doing, begins an operation. */
 void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i);
+
+/* --- dirty.c ----------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_dirty_start: thread @t harvests the dirty log; event @i is of its first word. */
+void m2d_conf_dirty_start(M2dConform *c, uint32_t t, uint32_t i);
+/* m2d_conf_hardware_bits: set the bits that hardware has set in the SPTE of the fault at event @i,
+ * as far as KVM shows what it read. */
+void m2d_conf_hardware_bits(M2dConform *c, uint32_t i);
 
 /* --- compare.c --------------------------------------------------------------------------------
  */

@@ -551,6 +551,7 @@ static void on_fault(M2dConform *c, uint32_t t, uint32_t i)
 	if (c->vm->vcpu[task->vcpu]->in_guest)
 		m2d_kvm_leave(c->vm, (unsigned)task->vcpu, 0);
 	settle_generation(c, i);
+	m2d_conf_hardware_bits(c, i);
 	m2d_conf_host_fault(c, i);
 	if (!c->tdp)
 		m2d_conf_guest_walk(c, t, m2d_conf_find(c, i, M2D_CAP_WALK));
@@ -659,6 +660,11 @@ static void start(M2dConform *c, uint32_t t, uint32_t i)
 	case M2D_CAP_USERSPACE_EXIT:
 		finish_ops(c, task, true);
 		break;
+	case M2D_CAP_DIRTY_MASKED:
+		tidy(c, task);
+		if (task->n_ops == 0)
+			m2d_conf_dirty_start(c, t, i);
+		break;
 	case M2D_CAP_ZAP_PAGE:
 		/* The process goes: all tables are zapped. Nothing else tells of it. */
 		tidy(c, task);
@@ -694,6 +700,8 @@ static bool inside(const M2dConform *c, unsigned kind, unsigned next)
 	case M2D_CAP_ZAP_PAGE:
 		/* Or else the process goes. */
 		return kind != M2D_CAP_INVAL_MMIO;
+	case M2D_CAP_DIRTY_MASKED:
+		return kind == M2D_CAP_DIRTY_MASKED;
 	case M2D_CAP_UNMAP_GFN:
 	case M2D_CAP_AGE_GFN:
 	case M2D_CAP_TEST_AGE_GFN:
@@ -762,7 +770,8 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 	tidy(c, task);
 	if (!within_notifier(e->kind))
 		m2d_conf_notifiers_end(c, t);
-	if (m2d_conf_starts(e->kind) || e->kind == M2D_CAP_ZAP_PAGE)
+	if (m2d_conf_starts(e->kind) || e->kind == M2D_CAP_ZAP_PAGE ||
+	    e->kind == M2D_CAP_DIRTY_MASKED)
 		start(c, t, i);
 	fault_goes_on(c, task, e->kind);
 	if (!c->tdp && task->vcpu >= 0)

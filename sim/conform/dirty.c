@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Harvests of the dirty log, and the bits that hardware sets.
+ *
+ * No event tells of KVM_GET_DIRTY_LOG or KVM_CLEAR_DIRTY_LOG; the first word of the bitmap that
+ * loses write access does. Getting takes all that is dirty; clearing takes what userspace hands
+ * back, which is an input: of that, what is dirty is taken. The memslot is the one of which all
+ * those words are dirty.
+ */
+#include "sim/conform/conform-private.h"
+
+typedef enum {
+	FIT_NONE,
+	FIT_PART, /* all that was taken is dirty */
+	FIT_ALL,  /* and nothing else is */
+} Fit;
+
+static unsigned dirty_words(M2dVm *vm, M2dMemslot *slot)
+{
+	unsigned n = 0;
+
+	for (uint64_t w = 0; w < (slot->npages + 63) / 64; w++)
+		n += m2d_slot_dirty_word(vm, slot, w, false) != 0;
+	return n;
+}
+
+/* The run of words from event @i on, held against a memslot. */
+static Fit fit(const M2dConform *c, M2dMemslot *slot, uint32_t i)
+{
+	unsigned n = 0;
+	bool all = true;
+
+	for (; i != M2D_CONF_NONE; i = m2d_conf_next(c, i), n++) {
+		const M2dCapEvent *e = m2d_conf_event(c, i);
+		uint64_t dirty;
+
+		if (e->kind != M2D_CAP_DIRTY_MASKED)
+			break;
+		if (e->u.dirty_masked.offset >= slot->npages)
+			return FIT_NONE;
+		dirty = m2d_slot_dirty_word(c->vm, slot, e->u.dirty_masked.offset / 64, false);
+		if (e->u.dirty_masked.mask & ~dirty)
+			return FIT_NONE;
+		all &= e->u.dirty_masked.mask == dirty;
+	}
+	return all && n == dirty_words(c->vm, slot) ? FIT_ALL : FIT_PART;
+}
+
+/* The memslot that fits best; NULL: none is logged. */
+static M2dMemslot *find_slot(const M2dConform *c, uint32_t i, Fit *best)
+{
+	M2dMemslot *found = NULL;
+
+	*best = FIT_NONE;
+	for (unsigned n = 0; n < M2D_N_AS * M2D_MAX_SLOTS; n++) {
+		M2dMemslot *slot = m2d_slot(c->vm, n / M2D_MAX_SLOTS, n % M2D_MAX_SLOTS);
+		Fit f;
+
+		if (slot->npages == 0 || !(slot->flags & M2D_SLOT_LOG_DIRTY))
+			continue;
+		f = fit(c, slot, i);
+		if (found == NULL || f > *best) {
+			found = slot;
+			*best = f;
+		}
+	}
+	return found;
+}
+
+/* What userspace hands back: the words of the run. Their end, as gfns. */
+static uint64_t hand_back(M2dConform *c, M2dMemslot *slot, uint32_t i)
+{
+	uint64_t end = slot->base_gfn;
+
+	for (uint64_t w = 0; w < (slot->npages + 63) / 64; w++)
+		VM_PUT(c->vm, *m2d_slot_log_word(c->vm, slot, w), 0);
+	for (; i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
+		const M2dCapEvent *e = m2d_conf_event(c, i);
+		uint64_t offset = e->u.dirty_masked.offset;
+
+		if (e->kind != M2D_CAP_DIRTY_MASKED || offset >= slot->npages)
+			break;
+		VM_PUT(c->vm, *m2d_slot_log_word(c->vm, slot, offset / 64), e->u.dirty_masked.mask);
+		end = slot->base_gfn + MIN(offset + 64, slot->npages);
+	}
+	return end;
+}
+
+void m2d_conf_dirty_start(M2dConform *c, uint32_t t, uint32_t i)
+{
+	M2dMemslot *slot;
+	Fit f;
+
+	slot = find_slot(c, i, &f);
+	if (slot == NULL)
+		return;
+	c->manual |= f == FIT_PART;
+	if (f == FIT_ALL || (f == FIT_NONE && !c->manual))
+		M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_get_dirty_log, .as = slot->as,
+			       .id = slot->id);
+	else
+		M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_clear_dirty_log, .as = slot->as,
+			       .id = slot->id, .gfn = slot->base_gfn, .end = hand_back(c, slot, i));
+}
+
+/* --- accessed and dirty bits ------------------------------------------------------------------ */
+
+/* The last entry of the vCPU's tables for @addr that is present; 0: none. */
+static M2dSptep leaf_of(const M2dConform *c, unsigned vcpu, uint64_t addr)
+{
+	const M2dVm *vm = c->vm;
+	M2dSpIndex sp = vm->vcpu[vcpu]->mmu.root.sp;
+
+	if (sp == M2D_ROOT_DUMMY)
+		return 0;
+	if (sp == M2D_ROOT_PAE)
+		sp = vm->vcpu[vcpu]->mmu.pae_root[addr >> 30 & 3];
+	while (sp != 0) {
+		unsigned level = m2d_role_level(m2d_sp(vm, sp)->role);
+		M2dSptep p = m2d_sptep(sp, addr >> (12 + 9 * (level - 1)) & 511);
+		uint64_t v = m2d_spte_read(vm, p);
+
+		if (!m2d_spte_is_present(&vm->fmt, v))
+			return 0;
+		if (m2d_spte_is_last(v, level))
+			return p;
+		sp = m2d_shadow_sp_of_frame(vm, m2d_spte_pfn(&vm->fmt, v));
+	}
+	return 0;
+}
+
+void m2d_conf_hardware_bits(M2dConform *c, uint32_t i)
+{
+	uint32_t n = m2d_conf_find(c, i, M2D_CAP_FAST_FAULT);
+	const uint64_t bits = c->vm->fmt.accessed | c->vm->fmt.dirty;
+	const M2dCapEvent *e;
+	uint64_t old;
+	M2dSptep p;
+
+	if (n == M2D_CONF_NONE)
+		return;
+	e = m2d_conf_event(c, n);
+	p = leaf_of(c, (unsigned)m2d_conf_task_of(c, i)->vcpu, e->u.fast_fault.gva);
+	if (p == 0)
+		return;
+	old = m2d_spte_read(c->vm, p);
+	/* They may have been set since; nothing else may differ. */
+	if (((old ^ e->u.fast_fault.from) & ~bits) == 0 && !(old & ~e->u.fast_fault.from))
+		m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, p), e->u.fast_fault.from);
+}
