@@ -95,6 +95,7 @@ struct _M2dConform {
 	uint32_t actor_task[M2D_MAX_ACTORS];
 	uint32_t busy; /* mask of actors above the vCPUs' that an operation holds */
 	/* The host. */
+	bool hva_known;                  /* an address was met, from which follows */
 	uint64_t hva_base;               /* page */
 	GHashTable *pages;               /* page -> M2dConfPage bits */
 	GArray *fake;                    /* uint64_t: pages that got a frame nobody knows */

@@ -62,8 +62,9 @@ uint64_t m2d_conf_page(M2dConform *c, uint64_t hva)
 {
 	uint64_t page = hva >> M2D_PAGE_SHIFT;
 
-	if (c->hva_base == 0)
+	if (!c->hva_known)
 		c->hva_base = (page & ~m2d_low_mask(18)) - MIN(page & ~m2d_low_mask(18), HVA_BELOW);
+	c->hva_known = true;
 	/* What is elsewhere is no memory of the guest's, or folded onto other pages. */
 	return (page - c->hva_base) % HVA_PAGES;
 }
