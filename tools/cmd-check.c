@@ -81,13 +81,18 @@ static void print_findings(const M2dCapture *capture, const GArray *findings)
 static void print_text(const M2dCapture *capture, const Sinks *sinks)
 {
 	const GArray *findings = m2d_evidence_findings(sinks->ev);
-	unsigned certain = count_certain(findings);
+	unsigned certain = count_certain(findings), n;
+	const char *not_judged[M2D_EV_MAX_NOT_JUDGED];
 	M2dEvSummary s;
 
 	m2d_evidence_summary(sinks->ev, &s);
+	n = m2d_evidence_not_judged(sinks->ev, not_judged);
 	printf("%s, %s, SPTEs as of %s%s, %u vCPUs, %u memslots at the end\n",
-	       m2d_capture_source(capture), s.mmu, s.layout, s.ept ? " (EPT)" : "", s.vcpus,
-	       s.slots);
+	       m2d_capture_source(capture), s.mmu, s.layout,
+	       s.ept   ? " (EPT)"
+	       : s.vmx ? " (Intel)"
+		       : "",
+	       s.vcpus, s.slots);
 	printf("%" PRIu64 " events (%" PRIu64 " of names not known), %" PRIu64
 	       " tables made, %" PRIu64 " zapped, %" PRIu64 " leaf SPTEs set, %" PRIu64
 	       " zap-alls, %" PRIu64 " remote flushes",
@@ -96,6 +101,8 @@ static void print_text(const M2dCapture *capture, const Sinks *sinks)
 	if (s.losses != 0)
 		printf("; lost track %" PRIu64 " times", s.losses);
 	printf("\n");
+	for (unsigned i = 0; i < n; i++)
+		printf("not judged: %s\n", not_judged[i]);
 	print_findings(capture, findings);
 	printf("%u findings: %u certain, %u possible\n", findings->len, certain,
 	       findings->len - certain);
@@ -132,6 +139,8 @@ static void print_json(const M2dCapture *capture, const Sinks *sinks, const char
 		       double seconds)
 {
 	const GArray *findings = m2d_evidence_findings(sinks->ev);
+	const char *not_judged[M2D_EV_MAX_NOT_JUDGED];
+	unsigned n = m2d_evidence_not_judged(sinks->ev, not_judged);
 	M2dJson *j = m2d_json_new();
 	M2dEvSummary s;
 
@@ -150,6 +159,11 @@ static void print_json(const M2dCapture *capture, const Sinks *sinks, const char
 	m2d_json_uint(j, "certain", count_certain(findings));
 	m2d_json_uint(j, "possible", findings->len - count_certain(findings));
 	m2d_json_uint(j, "more", m2d_evidence_dropped(sinks->ev));
+	m2d_json_bool(j, "vmx", s.vmx);
+	m2d_json_array_begin(j, "not_judged");
+	for (unsigned i = 0; i < n; i++)
+		m2d_json_string(j, NULL, not_judged[i]);
+	m2d_json_array_end(j);
 	m2d_json_array_begin(j, "violations");
 	for (guint i = 0; i < findings->len; i++)
 		emit_finding(j, capture, &g_array_index(findings, M2dEvFinding, i));

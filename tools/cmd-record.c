@@ -45,6 +45,14 @@ static unsigned parse_version(const char *text)
 	return 1000 * major + minor;
 }
 
+/* What to test for a probe of one vendor's module, or NULL. */
+static const char *module_of(const char *name)
+{
+	return g_str_has_prefix(name, "svm_")   ? "kvm_amd"
+	       : g_str_has_prefix(name, "vmx_") ? "kvm_intel"
+						: NULL;
+}
+
 /* The recipe as a shell script. What a kernel does not have is passed over. */
 static char *make_script(unsigned version)
 {
@@ -65,10 +73,16 @@ static char *make_script(unsigned version)
 		"        echo \"no $2 in this kernel, passed over\" >&2\n"
 		"}\n",
 		version / 1000, version % 1000);
-	for (unsigned i = 0; i < G_N_ELEMENTS(probes); i++)
-		if (version >= probes[i].from && (probes[i].to == 0 || version <= probes[i].to))
-			g_string_append_printf(s, "probe %s %s '%s'\n", probes[i].name,
-					       probes[i].function, probes[i].args);
+	for (unsigned i = 0; i < G_N_ELEMENTS(probes); i++) {
+		const char *module = module_of(probes[i].name);
+
+		if (version < probes[i].from || (probes[i].to != 0 && version > probes[i].to))
+			continue;
+		if (module != NULL)
+			g_string_append_printf(s, "[ -d /sys/module/%s ] && ", module);
+		g_string_append_printf(s, "probe %s %s '%s'\n", probes[i].name, probes[i].function,
+				       probes[i].args);
+	}
 	g_string_append_printf(
 		s,
 		"cd \"$OLDPWD\" || exit 1\n"

@@ -199,6 +199,7 @@ struct _M2dEvidence {
 	bool birth; /* the VM was made in view and nothing is lost since: what is unknown is not */
 	bool born;  /* the first event of a vCPU is past */
 	bool tdp, several_vms, nested, smm;
+	bool vmx;                                         /* the processor is Intel's */
 	bool below;                                       /* a hypervisor below takes flushes */
 	uint64_t last_remote, last_remote_time, n_remote; /* remote flushes asked for */
 	struct {
@@ -305,6 +306,18 @@ void m2d_ev_page_reused(M2dEvidence *ev, uint64_t seq, const M2dEvRef *unlinked)
 /* m2d_ev_completed: @task goes on after asking vCPUs for something: they must know by now. */
 void m2d_ev_completed(M2dEvidence *ev, M2dEvTask *task);
 /* Flushes: flushes.c */
+/* What a flush function of a vendor's does. */
+typedef enum {
+	M2D_EV_FLUSH_ALL,
+	M2D_EV_FLUSH_CURRENT, /* the current root */
+	M2D_EV_FLUSH_GUEST,   /* what the guest's own tables gave; of AMD the whole ASID */
+	M2D_EV_FLUSH_GVA,
+} M2dEvFlush;
+
+/* m2d_ev_flush_kind: the kind of event that tells of @flush. */
+unsigned m2d_ev_flush_kind(const M2dEvidence *ev, M2dEvFlush flush);
+/* m2d_ev_of_vendor: @kind, or of an AMD function that flushes, the one that this processor has. */
+unsigned m2d_ev_of_vendor(const M2dEvidence *ev, unsigned kind);
 /* m2d_ev_local_flush: on the CPU of the vCPU that @task runs. */
 void m2d_ev_local_flush(M2dEvidence *ev, M2dEvTask *task);
 void m2d_ev_flush_event(M2dEvidence *ev, M2dEvTask *task);

@@ -87,16 +87,15 @@ static void on_loss(M2dEvidence *ev, const M2dCapEvent *e)
 bool m2d_ev_format(M2dEvidence *ev, uint64_t spte)
 {
 	M2dSpteConfig cfg = {.maxphyaddr = 51, .ad = true};
-	bool vmx;
 
 	if (ev->format_known)
 		return true;
 	if (!(spte & 1) && !(spte & M2D_BIT(11)))
 		return false;
-	/* EPT: a memory type in leafs, A in bit 8; KVM's write bits above the address. */
-	vmx = ev->summary.ept;
-	ev->ept = vmx && ((spte & M2D_BITS(58, 57)) || ((spte & 0x138) && !(spte & 0x20)) ||
-			  (spte & 0x38) == 0x30);
+	/* EPT: a memory type in leafs, A in bit 8; KVM's write bits above the address; of a link
+	 * without A and D nothing but the rights and bit 11. */
+	ev->ept = ev->vmx && ((spte & M2D_BITS(58, 57)) || ((spte & 0x138) && !(spte & 0x20)) ||
+			      (spte & 0x38) == 0x30 || (spte & 0xfff) == 0x807);
 	cfg.kind = ev->ept ? M2D_SPTE_EPT : M2D_SPTE_PT;
 	cfg.layout = !(spte & M2D_BIT(11)) ? M2D_SPTE_5_10
 		     : ev->nonpresent63    ? M2D_SPTE_6_12
@@ -181,6 +180,10 @@ static void dispatch(M2dEvidence *ev, M2dEvTask *task, unsigned kind)
 	case M2D_CAP_SVM_FLUSH_ASID:
 	case M2D_CAP_SVM_FLUSH_ALL:
 	case M2D_CAP_SVM_FLUSH_GVA:
+	case M2D_CAP_VMX_FLUSH_CURRENT:
+	case M2D_CAP_VMX_FLUSH_GUEST:
+	case M2D_CAP_VMX_FLUSH_ALL:
+	case M2D_CAP_VMX_FLUSH_GVA:
 	case M2D_CAP_PV_FLUSH:
 	case M2D_CAP_HV_FLUSH:
 		m2d_ev_vcpu_event(ev, task);
@@ -350,6 +353,7 @@ void m2d_evidence_summary(const M2dEvidence *ev, M2dEvSummary *summary)
 		       : ev->indirect_pages > 0 ? "shadow paging"
 						: "unknown";
 	summary->ept = ev->ept;
+	summary->vmx = ev->vmx;
 	summary->layout = ev->format_known ? m2d_spte_layout_name(ev->format.layout) : "unknown";
 	summary->vcpus = 0;
 	for (unsigned i = 0; i < ev->n_vcpus; i++)

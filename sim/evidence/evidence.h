@@ -9,7 +9,8 @@
  * all (no kprobe on the flush functions, say) is not judged.
  *
  * Not modelled: more than one VM in a capture, and nested guests; both turn all findings into
- * possible ones. What the shadow MMU does without a tracepoint (links of tables, SPTEs dropped by
+ * possible ones. So does an Intel processor: no recording of one was at hand when the rules were
+ * made. What the shadow MMU does without a tracepoint (links of tables, SPTEs dropped by
  * sync, invlpg, emulated writes and the reverse map) is unknown unless it can be inferred.
  *
  * Source: arch/x86/kvm/mmu/{mmu,tdp_mmu,spte}.c, x86.c, svm/svm.c and virt/kvm/kvm_main.c of Linux
@@ -75,11 +76,16 @@ uint64_t m2d_evidence_dropped(const M2dEvidence *ev);
 /* m2d_evidence_premises: how often @rule could have been broken. */
 uint64_t m2d_evidence_premises(const M2dEvidence *ev, M2dRule rule);
 
+#define M2D_EV_MAX_NOT_JUDGED 16u
+/* m2d_evidence_not_judged: what was not recorded, or is not known of this vendor, and therefore not
+ * judged; returns how many lines. */
+unsigned m2d_evidence_not_judged(const M2dEvidence *ev, const char *what[M2D_EV_MAX_NOT_JUDGED]);
+
 /* What was rebuilt, for a summary. */
 typedef struct {
 	const char *mmu; /* "TDP MMU", "direct MMU", "shadow paging", "unknown" */
 	const char *layout;
-	bool ept;
+	bool ept, vmx;
 	unsigned vcpus, slots; /* slots at the end */
 	uint64_t tables_made, tables_zapped, roots, leafs_set, zap_all, remote_flushes, losses;
 	bool several_vms, nested;

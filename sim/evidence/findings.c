@@ -114,15 +114,19 @@ void m2d_ev_settle(M2dEvidence *ev)
 	for (guint i = 0; i < ev->findings->len;) {
 		M2dEvFinding *f = &g_array_index(ev->findings, M2dEvFinding, i);
 
+		/* The vendor may have become known since. */
+		f->needs = m2d_ev_of_vendor(ev, f->needs);
 		if ((f->needs != 0 && !ev->seen[f->needs]) ||
 		    (f->also != 0 && !ev->seen[f->also]) || needs_zaps(ev, f->rule)) {
 			g_array_remove_index(ev->findings, i);
 			continue;
 		}
-		if (f->certain && (ev->several_vms || ev->nested)) {
+		if (f->certain && (ev->several_vms || ev->nested || ev->vmx)) {
 			f->certain = false;
 			f->doubt = ev->nested ? "a guest of the guest runs"
-					      : "more than one VM is recorded";
+				   : ev->several_vms
+					   ? "more than one VM is recorded"
+					   : "these rules have been held against AMD's only";
 		}
 		i++;
 	}
@@ -141,4 +145,49 @@ uint64_t m2d_evidence_dropped(const M2dEvidence *ev)
 uint64_t m2d_evidence_premises(const M2dEvidence *ev, M2dRule rule)
 {
 	return ev->premises[rule];
+}
+
+#define MAX_ANY 3u
+
+/* What needs one of these kinds to be judged at all. */
+static const struct {
+	const char *what;
+	unsigned any[MAX_ANY];
+} judged[] = {
+	{"whether vCPUs flush when they are asked to: no flush function of the vendor's",
+	 {M2D_CAP_SVM_FLUSH_ALL, M2D_CAP_SVM_FLUSH_ASID, M2D_CAP_VMX_FLUSH_ALL}},
+	{"the flush behind a new root: no vendor's function for it",
+	 {M2D_CAP_SVM_FLUSH_CURRENT, M2D_CAP_VMX_FLUSH_CURRENT}},
+	{"flushes that operations owe: no kvm_flush_remote_tlbs()", {M2D_CAP_FLUSH_REMOTE}},
+	{"what notifiers take away: no kvm_unmap_gfn_range()", {M2D_CAP_UNMAP_GFN}},
+	{"requests for new roots: no kvm_mmu_load()", {M2D_CAP_MMU_LOAD}},
+	{"memslots: no kvm_set_memory_region()", {M2D_CAP_SET_REGION}},
+};
+
+static const char *const not_of_intel[] = {
+	"why a vCPU flushes, and what vmx_flush_tlb_*() do then",
+	"exits without an entry between, which fast paths make",
+	"what exits for INVLPG and loads of CR3 lead to, and that a page fault is at its exit's "
+	"address",
+};
+
+G_STATIC_ASSERT(G_N_ELEMENTS(judged) + G_N_ELEMENTS(not_of_intel) <= M2D_EV_MAX_NOT_JUDGED);
+
+unsigned m2d_evidence_not_judged(const M2dEvidence *ev, const char *what[M2D_EV_MAX_NOT_JUDGED])
+{
+	unsigned n = 0;
+
+	if (!ev->seen[M2D_CAP_ENTRY] && !ev->seen[M2D_CAP_EXIT])
+		return 0;
+	for (unsigned i = 0; i < G_N_ELEMENTS(judged); i++) {
+		bool any = false;
+
+		for (unsigned k = 0; k < MAX_ANY; k++)
+			any |= judged[i].any[k] != 0 && ev->seen[judged[i].any[k]];
+		if (!any)
+			what[n++] = judged[i].what;
+	}
+	for (unsigned i = 0; i < G_N_ELEMENTS(not_of_intel) && ev->vmx; i++)
+		what[n++] = not_of_intel[i];
+	return n;
 }

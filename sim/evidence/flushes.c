@@ -48,28 +48,71 @@ static void check_caller(M2dEvidence *ev, M2dEvTask *task, unsigned kind)
 		      "the ASID is flushed, and no flush function was called");
 }
 
-void m2d_ev_local_flush(M2dEvidence *ev, M2dEvTask *task)
-{
-	M2dEvVcpu *v = task->vcpu;
-	unsigned kind = ev->now->kind;
+static const unsigned flush_kinds[2][4] = {
+	{
+		[M2D_EV_FLUSH_ALL] = M2D_CAP_SVM_FLUSH_ALL,
+		[M2D_EV_FLUSH_CURRENT] = M2D_CAP_SVM_FLUSH_CURRENT,
+		[M2D_EV_FLUSH_GUEST] = M2D_CAP_SVM_FLUSH_ASID,
+		[M2D_EV_FLUSH_GVA] = M2D_CAP_SVM_FLUSH_GVA,
+	},
+	{
+		[M2D_EV_FLUSH_ALL] = M2D_CAP_VMX_FLUSH_ALL,
+		[M2D_EV_FLUSH_CURRENT] = M2D_CAP_VMX_FLUSH_CURRENT,
+		[M2D_EV_FLUSH_GUEST] = M2D_CAP_VMX_FLUSH_GUEST,
+		[M2D_EV_FLUSH_GVA] = M2D_CAP_VMX_FLUSH_GVA,
+	},
+};
 
-	if (kind == M2D_CAP_SVM_FLUSH_CURRENT)
-		task->loaded = false;
+unsigned m2d_ev_flush_kind(const M2dEvidence *ev, M2dEvFlush flush)
+{
+	return flush_kinds[ev->vmx][flush];
+}
+
+unsigned m2d_ev_of_vendor(const M2dEvidence *ev, unsigned kind)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(flush_kinds[0]); i++)
+		if (flush_kinds[0][i] == kind)
+			return flush_kinds[ev->vmx][i];
+	return kind;
+}
+
+/*
+ * AMD's functions end in the one that flushes the ASID, and who calls them is known. Intel's end in
+ * instructions, and a vCPU that comes to another CPU asks itself for a flush of everything.
+ */
+static void check_svm_flush(M2dEvidence *ev, M2dEvTask *task, unsigned kind)
+{
 	if (kind == M2D_CAP_SVM_FLUSH_CURRENT || kind == M2D_CAP_SVM_FLUSH_ALL) {
 		task->asid_due = true;
 		task->flush = m2d_ev_ref(ev);
 	}
-	if (v == NULL)
+	if (task->vcpu == NULL)
 		return;
 	if (kind == M2D_CAP_SVM_FLUSH_ALL)
-		explain_flush(ev, task, v);
+		explain_flush(ev, task, task->vcpu);
 	check_caller(ev, task, kind);
+}
+
+void m2d_ev_local_flush(M2dEvidence *ev, M2dEvTask *task)
+{
+	M2dEvVcpu *v = task->vcpu;
+	unsigned kind = ev->now->kind, all;
+
+	ev->vmx |= kind == M2D_CAP_VMX_FLUSH_ALL || kind == M2D_CAP_VMX_FLUSH_CURRENT ||
+		   kind == M2D_CAP_VMX_FLUSH_GUEST || kind == M2D_CAP_VMX_FLUSH_GVA;
+	all = m2d_ev_flush_kind(ev, M2D_EV_FLUSH_ALL);
+	if (kind == m2d_ev_flush_kind(ev, M2D_EV_FLUSH_CURRENT))
+		task->loaded = false;
+	if (!ev->vmx)
+		check_svm_flush(ev, task, kind);
+	if (v == NULL)
+		return;
 	task->flushed = true;
 	v->req[M2D_EV_REQ_GUEST_FLUSH].pending = false;
-	if (kind == M2D_CAP_SVM_FLUSH_GVA)
+	if (kind == m2d_ev_flush_kind(ev, M2D_EV_FLUSH_GVA))
 		return;
 	/* Kernels without a function of its own for all flush the current ASID. */
-	if (kind == M2D_CAP_SVM_FLUSH_ALL || !ev->seen[M2D_CAP_SVM_FLUSH_ALL])
+	if (kind == all || !ev->seen[all])
 		v->req[M2D_EV_REQ_FLUSH].pending = false;
 	v->last_flush = ev->seq;
 	v->must_flush = 0;

@@ -10,14 +10,24 @@
  */
 #include "sim/evidence/evidence-private.h"
 
-static const struct {
-	const char *what;
-	unsigned served_by; /* the kind that must be recorded for the rule to be judged */
-} requests[M2D_EV_N_REQS] = {
-	[M2D_EV_REQ_FLUSH] = {"a flush", M2D_CAP_SVM_FLUSH_ALL},
-	[M2D_EV_REQ_GUEST_FLUSH] = {"a guest flush", M2D_CAP_SVM_FLUSH_ASID},
-	[M2D_EV_REQ_ROOT] = {"a new root", M2D_CAP_MMU_LOAD},
+static const char *const requests[M2D_EV_N_REQS] = {
+	[M2D_EV_REQ_FLUSH] = "a flush",
+	[M2D_EV_REQ_GUEST_FLUSH] = "a guest flush",
+	[M2D_EV_REQ_ROOT] = "a new root",
 };
+
+/* The kind that must be recorded for the serving of @req to be judged. */
+static unsigned served_by(const M2dEvidence *ev, unsigned req)
+{
+	unsigned all = m2d_ev_flush_kind(ev, M2D_EV_FLUSH_ALL);
+
+	if (req == M2D_EV_REQ_ROOT)
+		return M2D_CAP_MMU_LOAD;
+	/* Kernels without a function of its own for all flush the current ASID. */
+	if (req == M2D_EV_REQ_FLUSH && (ev->seen[all] || ev->vmx))
+		return all;
+	return m2d_ev_flush_kind(ev, M2D_EV_FLUSH_GUEST);
+}
 
 M2dEvTask *m2d_ev_task(M2dEvidence *ev, uint32_t pid)
 {
@@ -101,22 +111,19 @@ static void check_requests(M2dEvidence *ev, M2dEvVcpu *v, unsigned id)
 {
 	for (unsigned r = 0; r < M2D_EV_N_REQS; r++) {
 		M2dEvRequest *q = &v->req[r];
-		unsigned needs = requests[r].served_by;
 
 		if (!q->pending || !q->complete)
 			continue;
 		m2d_ev_premise(ev, M2D_RULE_REQUEST_SERVED);
-		if (r == M2D_EV_REQ_FLUSH && !ev->seen[needs])
-			needs = M2D_CAP_SVM_FLUSH_ASID;
 		q->pending = false;
 		m2d_ev_report(
 			ev,
 			&(M2dEvReport){.rule = M2D_RULE_REQUEST_SERVED,
-				       .needs = needs,
+				       .needs = served_by(ev, r),
 				       .refs = {&q->ref, &v->task->last_exit},
 				       .labels = {"asked", "left the guest"}},
 			"vCPU %u enters the guest and has not done %s that was requested of it", id,
-			requests[r].what);
+			requests[r]);
 	}
 }
 
@@ -173,7 +180,7 @@ static void on_entry(M2dEvidence *ev, M2dEvTask *task)
 	if (task->loaded)
 		m2d_ev_report(ev,
 			      &(M2dEvReport){.rule = M2D_RULE_ROOT_FLUSH,
-					     .needs = M2D_CAP_SVM_FLUSH_CURRENT,
+					     .needs = m2d_ev_flush_kind(ev, M2D_EV_FLUSH_CURRENT),
 					     .refs = {&task->load},
 					     .labels = {"loaded"}},
 			      "vCPU %u enters the guest with a root it has just loaded and has not "
@@ -187,7 +194,7 @@ static void on_entry(M2dEvidence *ev, M2dEvTask *task)
 	if (v->must_flush != 0)
 		m2d_ev_report(ev,
 			      &(M2dEvReport){.rule = M2D_RULE_TABLE_REUSED,
-					     .needs = M2D_CAP_SVM_FLUSH_ASID,
+					     .needs = m2d_ev_flush_kind(ev, M2D_EV_FLUSH_GUEST),
 					     .refs = {&v->freed, &v->reused},
 					     .labels = {"zapped", "used again"}},
 			      "vCPU %u enters the guest without a flush since a table it may have "
@@ -211,14 +218,15 @@ static void on_exit_event(M2dEvidence *ev, M2dEvTask *task)
 	const M2dCapEvent *e = ev->now;
 
 	m2d_ev_premise(ev, M2D_RULE_MISSING_EVENT);
-	if (task->exited)
+	/* Intel's fast paths enter again without a word. */
+	if (task->exited && !(e->u.exit.reason & M2D_CAP_EXIT_VMX))
 		missing(ev, &task->last_exit, M2D_CAP_ENTRY,
 			"the task leaves the guest twice without an entry between");
-	else if (!task->entered && ev->birth)
+	else if (!task->entered && !task->exited && ev->birth)
 		missing(ev, &task->last_exit, M2D_CAP_ENTRY,
 			"the task leaves the guest and has not entered it");
 	if (e->u.exit.reason & M2D_CAP_EXIT_VMX)
-		ev->summary.ept = true;
+		ev->vmx = true;
 	task->entered = false;
 	task->exited = true;
 	task->last_exit = m2d_ev_ref(ev);
@@ -306,7 +314,7 @@ void m2d_ev_vcpu_event(M2dEvidence *ev, M2dEvTask *task)
 		break;
 	case M2D_CAP_MMU_LOAD:
 		if (task->loaded)
-			m2d_ev_missing(ev, &task->load, M2D_CAP_SVM_FLUSH_CURRENT,
+			m2d_ev_missing(ev, &task->load, m2d_ev_flush_kind(ev, M2D_EV_FLUSH_CURRENT),
 				       "a load of a root may fail",
 				       "a root is loaded twice without a flush between");
 		task->has_root = true;

@@ -277,9 +277,11 @@ void m2d_timeline_add(M2dTimeline *t, const M2dCapture *capture, const M2dCapEve
 		zap(t, task, e, true);
 		break;
 	case M2D_CAP_SVM_FLUSH_ALL:
+	case M2D_CAP_VMX_FLUSH_ALL:
 		on_flush_all(t, task, e);
 		break;
 	case M2D_CAP_SVM_FLUSH_CURRENT:
+	case M2D_CAP_VMX_FLUSH_CURRENT:
 		on_local(t, task, e, "flush current");
 		break;
 	case M2D_CAP_MMU_LOAD:

@@ -212,7 +212,7 @@ class Record(unittest.TestCase):
                   "symbol": "kvm_mmu_load+0x12/0x30 [kvm]"}
         for kernel in ("5.10", "6.1", "6.12", "6.18"):
             script = run("record", "--kernel", kernel).stdout
-            probes = re.findall(r"^probe (\w+) (\w+) '(.*)'$", script, re.M)
+            probes = re.findall(r"^(?:\[ .* \] && )?probe (\w+) (\w+) '(.*)'$", script, re.M)
             self.assertGreater(len(probes), 20)
             lines = []
             for i, (name, function, fields) in enumerate(probes):
