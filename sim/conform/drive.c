@@ -41,6 +41,21 @@ static void await_vcpus(M2dConform *c, unsigned actor, uint32_t targets)
 	}
 }
 
+static void tidy(M2dConform *c, M2dConfTask *task);
+
+/* Invalidations that have begun and not returned. */
+static void finish_notifiers(M2dConform *c)
+{
+	for (guint t = 0; t < c->tasks->len; t++) {
+		M2dConfTask *task = m2d_conf_task(c, t);
+
+		for (unsigned n = 0; n < task->n_ops; n++)
+			if (task->op[n].kind == M2D_CONF_OP_NOTIFIER)
+				m2d_conf_finish(c, task->op[n].actor);
+		tidy(c, task);
+	}
+}
+
 static void unblock(M2dConform *c, unsigned actor)
 {
 	M2dVm *vm = c->vm;
@@ -61,6 +76,7 @@ static void unblock(M2dConform *c, unsigned actor)
 		}
 		break;
 	case M2D_WAIT_NOTIFIER:
+		finish_notifiers(c);
 		m2d_conf_notifiers_end_all(c);
 		break;
 	default:
