@@ -47,6 +47,7 @@ typedef struct {
 	uint64_t store_gpa;   /* of the store that faulted; 0: none */
 	uint64_t store_addr;
 	uint32_t fault_event;
+	bool left; /* for userspace, in this window */
 	/* The window: from an exit to the next entry, or one operation. */
 	GArray *kernel; /* uint32_t: indices of compared events */
 	GArray *model;  /* M2dConfItem */
@@ -95,12 +96,12 @@ struct _M2dConform {
 	uint32_t actor_task[M2D_MAX_ACTORS];
 	uint32_t busy; /* mask of actors above the vCPUs' that an operation holds */
 	/* The host. */
-	bool hva_known;                  /* an address was met, from which follows */
-	uint64_t hva_base;               /* page */
-	GHashTable *pages;               /* page -> M2dConfPage bits */
-	GArray *fake;                    /* uint64_t: pages that got a frame nobody knows */
-	GArray *notifiers;               /* M2dConfNotifier */
-	uint32_t slot_id[M2D_MAX_SLOTS]; /* the kernel's id of each of the model's; +1 */
+	bool hva_known;    /* an address was met, from which follows */
+	uint64_t hva_base; /* page */
+	GHashTable *pages; /* page -> M2dConfPage bits */
+	GArray *fake;      /* uint64_t: pages that got a frame nobody knows */
+	GArray *notifiers; /* M2dConfNotifier */
+	uint32_t slot_id[M2D_N_AS][M2D_MAX_SLOTS]; /* the kernel's id of each of the model's; +1 */
 	/* The guest, under shadow paging. */
 	GHashTable *words; /* gpa >> 3, + 1 -> what its memory holds there */
 	M2dGuestContents contents;
@@ -160,8 +161,8 @@ bool m2d_conf_world_new(M2dConform *c, GError **error);
 /* m2d_conf_page: the model's page for host address @hva. */
 uint64_t m2d_conf_page(M2dConform *c, uint64_t hva);
 /* m2d_conf_slot: the model's number for memslot @id; -1: there are too many. */
-int m2d_conf_slot(M2dConform *c, uint32_t id, bool make);
-void m2d_conf_slot_gone(M2dConform *c, uint32_t id);
+int m2d_conf_slot(M2dConform *c, unsigned as, uint32_t id, bool make);
+void m2d_conf_slot_gone(M2dConform *c, unsigned as, uint32_t id);
 
 /* --- translate.c ------------------------------------------------------------------------------
  */
@@ -242,6 +243,13 @@ uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 void m2d_conf_guest_init(M2dConform *c);
 /* m2d_conf_guest_event: event @i of @t's vCPU, if it is the guest's doing, begins an operation. */
 void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i);
+
+/* --- regs.c -----------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_registers: before the entry of a vCPU: what loads of registers asked of the MMU. */
+void m2d_conf_registers(M2dConform *c, M2dConfTask *task);
+void m2d_conf_smm(M2dConform *c, M2dConfTask *task, bool enter);
 
 /* --- dirty.c ----------------------------------------------------------------------------------
  */

@@ -211,6 +211,7 @@ static bool start_enter(M2dConform *c, M2dConfTask *task)
 
 	if (task->vcpu < 0 || c->vm->vcpu[task->vcpu]->in_guest)
 		return false;
+	m2d_conf_registers(c, task);
 	m2d_op_preset(&op, M2D_OP_ENTER);
 	c->actor_task[task->vcpu] = g_array_index(c->task_of, uint32_t, c->now);
 	if (!m2d_kvm_start(c->vm, (unsigned)task->vcpu, &op, NULL))
@@ -595,7 +596,7 @@ static void on_region(M2dConform *c, uint32_t t, uint32_t i)
 	finish_ops(c, m2d_conf_task(c, t), true);
 	if (m2d_conf_task(c, t)->vcpu < 0)
 		m2d_conf_close(c, t);
-	slot = m2d_conf_slot(c, id, size != 0);
+	slot = as < M2D_N_AS ? m2d_conf_slot(c, as, id, size != 0) : -1;
 	if (slot < 0)
 		return;
 	op = M2D_CONF_START(c, t, M2D_CONF_OP_REGION, m2d_set_memory_region, .as = as,
@@ -610,8 +611,8 @@ static void on_region(M2dConform *c, uint32_t t, uint32_t i)
 		op->start = m2d_slot(c->vm, as, (unsigned)slot)->base_gfn;
 		op->end = op->start + m2d_slot(c->vm, as, (unsigned)slot)->npages;
 	}
-	if (size == 0 && as == 0)
-		m2d_conf_slot_gone(c, id);
+	if (size == 0)
+		m2d_conf_slot_gone(c, as, id);
 }
 
 static void on_unmap(M2dConform *c, uint32_t t, uint32_t i)
@@ -637,12 +638,22 @@ static void on_unmap(M2dConform *c, uint32_t t, uint32_t i)
 	op->end = start + n;
 }
 
+/* Thread @t runs no guest from event @i on. */
+static bool ends(const M2dConform *c, uint32_t t, uint32_t i)
+{
+	if (m2d_conf_task(c, t)->vcpu < 0)
+		return true;
+	while (i != M2D_CONF_NONE && m2d_conf_event(c, i)->kind != M2D_CAP_ENTRY)
+		i = m2d_conf_next(c, i);
+	return i == M2D_CONF_NONE;
+}
+
 /* A vCPU that goes away, or all of the process's memory. */
 static void on_unload(M2dConform *c, uint32_t t)
 {
 	M2dConfTask *task = m2d_conf_task(c, t);
 
-	if (task->vcpu >= 0)
+	if (!ends(c, t, c->now))
 		return;
 	finish_ops(c, task, true);
 	m2d_conf_close(c, t);
@@ -660,6 +671,8 @@ static void start(M2dConform *c, uint32_t t, uint32_t i)
 		break;
 	case M2D_CAP_EXIT:
 		on_leave(c, t);
+		task->exit_reason = (uint32_t)m2d_conf_event(c, i)->u.exit.reason;
+		task->left = false;
 		break;
 	case M2D_CAP_PAGE_FAULT:
 		on_fault(c, t, i);
@@ -675,6 +688,10 @@ static void start(M2dConform *c, uint32_t t, uint32_t i)
 		break;
 	case M2D_CAP_USERSPACE_EXIT:
 		finish_ops(c, task, true);
+		task->left = true;
+		break;
+	case M2D_CAP_SMM:
+		m2d_conf_smm(c, task, m2d_conf_event(c, i)->u.smm.entering);
 		break;
 	case M2D_CAP_DIRTY_MASKED:
 		tidy(c, task);
@@ -684,7 +701,7 @@ static void start(M2dConform *c, uint32_t t, uint32_t i)
 	case M2D_CAP_ZAP_PAGE:
 		/* The process goes: all tables are zapped. Nothing else tells of it. */
 		tidy(c, task);
-		if (task->vcpu < 0 && task->n_ops == 0)
+		if (task->n_ops == 0 && ends(c, t, i))
 			M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_mmu_zap_all);
 		break;
 	default:
@@ -786,7 +803,7 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 	tidy(c, task);
 	if (!within_notifier(e->kind))
 		m2d_conf_notifiers_end(c, t);
-	if (m2d_conf_starts(e->kind) || e->kind == M2D_CAP_ZAP_PAGE ||
+	if (m2d_conf_starts(e->kind) || e->kind == M2D_CAP_ZAP_PAGE || e->kind == M2D_CAP_SMM ||
 	    e->kind == M2D_CAP_DIRTY_MASKED)
 		start(c, t, i);
 	fault_goes_on(c, task, e->kind);

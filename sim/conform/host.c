@@ -110,6 +110,14 @@ static void learn(M2dConform *c, const M2dMemslot *slot, uint64_t gfn, uint64_t 
 		place_small(c, page, pfn, writable, level == 1 && most > 1);
 }
 
+/* Address space that the vCPU of event @i is in. */
+static unsigned space_of(const M2dConform *c, uint32_t i)
+{
+	int vcpu = m2d_conf_task_of(c, i)->vcpu;
+
+	return vcpu >= 0 ? c->vm->vcpu[vcpu]->smm : 0;
+}
+
 bool m2d_conf_prefetches(const M2dConform *c, uint32_t i)
 {
 	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn;
@@ -131,7 +139,7 @@ void m2d_conf_host_requested(M2dConform *c, uint32_t i)
 {
 	const M2dCapEvent *e = m2d_conf_event(c, i);
 	uint64_t gfn = e->u.requested.gfn, level = e->u.requested.level;
-	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, space_of(c, i), gfn);
 	bool writable = true;
 	uint32_t n;
 
@@ -158,7 +166,7 @@ void m2d_conf_host_requested(M2dConform *c, uint32_t i)
 			break;
 		if (s->kind != M2D_CAP_SET_SPTE || s->u.set_spte.level != 1)
 			continue;
-		slot = m2d_gfn_to_slot(c->vm, 0, s->u.set_spte.gfn);
+		slot = m2d_gfn_to_slot(c->vm, space_of(c, i), s->u.set_spte.gfn);
 		if (s->u.set_spte.gfn != gfn)
 			m2d_conf_notifiers_end_all(c);
 		if (slot != NULL)
@@ -231,7 +239,7 @@ void m2d_conf_host_fault(M2dConform *c, uint32_t i)
 	if (r == M2D_CONF_NONE)
 		return;
 	gfn = m2d_conf_event(c, r)->u.requested.gfn;
-	slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+	slot = m2d_gfn_to_slot(c->vm, space_of(c, i), gfn);
 	if (slot == NULL)
 		return;
 	page = m2d_slot_hva(slot, gfn);

@@ -69,25 +69,25 @@ uint64_t m2d_conf_page(M2dConform *c, uint64_t hva)
 	return (page - c->hva_base) % HVA_PAGES;
 }
 
-int m2d_conf_slot(M2dConform *c, uint32_t id, bool make)
+int m2d_conf_slot(M2dConform *c, unsigned as, uint32_t id, bool make)
 {
 	int free = -1;
 
 	for (int i = 0; i < (int)M2D_MAX_SLOTS; i++) {
-		if (c->slot_id[i] == id + 1)
+		if (c->slot_id[as][i] == id + 1)
 			return i;
-		if (c->slot_id[i] == 0 && free < 0)
+		if (c->slot_id[as][i] == 0 && free < 0)
 			free = i;
 	}
 	if (make && free >= 0)
-		c->slot_id[free] = id + 1;
+		c->slot_id[as][free] = id + 1;
 	return make ? free : -1;
 }
 
-void m2d_conf_slot_gone(M2dConform *c, uint32_t id)
+void m2d_conf_slot_gone(M2dConform *c, unsigned as, uint32_t id)
 {
-	int i = m2d_conf_slot(c, id, false);
+	int i = m2d_conf_slot(c, as, id, false);
 
 	if (i >= 0)
-		c->slot_id[i] = 0;
+		c->slot_id[as][i] = 0;
 }

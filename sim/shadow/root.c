@@ -244,7 +244,8 @@ M2D_ROUTINE(m2d_mmu_unload)
 	M2dVm *vm = m2d_rt_vm(rt);
 
 	M2D_BEGIN(rt, f);
-	m2d_emit(vm->ev, FN_MMU_UNLOAD, 0);
+	if (!f->within)
+		m2d_emit(vm->ev, FN_MMU_UNLOAD, 0);
 	M2D_CALL(rt, f, m2d_mmu_free_roots, .vcpu = f->vcpu, .mask = ROOTS_ALL);
 	m2d_clear_mmio_cache(vm, vm->vcpu[f->vcpu], ~UINT64_C(0));
 	m2d_emit(vm->ev, ROOT_UNLOAD, 0);
@@ -299,7 +300,7 @@ M2D_ROUTINE(m2d_mmu_reset_context)
 	M2dVm *vm = m2d_rt_vm(rt);
 
 	M2D_BEGIN(rt, f);
-	M2D_CALL(rt, f, m2d_mmu_unload, .vcpu = f->vcpu);
+	M2D_CALL(rt, f, m2d_mmu_unload, .vcpu = f->vcpu, .within = 1);
 	m2d_mmu_init_context(vm, vm->vcpu[f->vcpu]);
 	M2D_RETURN(rt, f, 0);
 	M2D_END(rt, f);

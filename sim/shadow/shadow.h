@@ -142,11 +142,12 @@ typedef struct {
 } m2d_mmu_load_frame;
 M2D_ROUTINE(m2d_mmu_load);
 
-/* kvm_mmu_unload(): drop all roots, previous ones too. */
+/* kvm_mmu_unload(): drop all roots, previous ones too. @within: called by a function that the
+ * compiler put it into: no probe sees it. */
 typedef struct {
 	M2dFrame h;
 	uint32_t vcpu;
-	uint32_t i;
+	uint32_t within;
 } m2d_mmu_unload_frame;
 M2D_ROUTINE(m2d_mmu_unload);
 

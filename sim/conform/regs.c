@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Loads of control registers of a guest with a direct MMU, by the guest or by userspace
+ * (KVM_SET_SREGS, a reset). What was loaded is not recorded; that a register was loaded is the
+ * reason of the exit, or that the vCPU was in userspace. Whether the load concerned the MMU shows
+ * in what KVM does at the entry behind it: a root that is loaded again although it was good, a
+ * flush of the guest's address space. Both are inputs then; what follows from them is not.
+ */
+#include "sim/conform/conform-private.h"
+#include "sim/vm/request.h"
+
+/* An exit or a stay in userspace in this window may have changed registers. */
+static bool may_load(const M2dConfTask *task)
+{
+	switch ((uint32_t)task->exit_reason & ~M2D_CAP_EXIT_SVM) {
+	case 0x10: /* CR0 */
+	case 0x13: /* CR3 */
+	case 0x14: /* CR4 */
+	case 0x7c: /* MSR: EFER */
+	case 0x65: /* CR0, selectively */
+	case 0x73: /* RSM */
+		return true;
+	default:
+		return task->left;
+	}
+}
+
+/* The vCPU will load a root in any case. */
+static bool reloads(const M2dVm *vm, const M2dKvmVcpu *v)
+{
+	M2dSpIndex root = v->mmu.root.sp;
+
+	if (v->mmu.root_hpa == 0 || root == 0)
+		return true;
+	if (root == M2D_ROOT_PAE || root == M2D_ROOT_DUMMY)
+		return v->requests >> M2D_REQ_MMU_FREE_OBSOLETE_ROOTS & 1;
+	return (m2d_sp(vm, root)->role & M2D_ROLE_INVALID) ||
+	       m2d_sp(vm, root)->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
+}
+
+static void reset(M2dConform *c, unsigned vcpu)
+{
+	m2d_mmu_reset_context_frame f = {.vcpu = vcpu};
+
+	m2d_rt_start(c->vm->rt, vcpu, M2D_R_m2d_mmu_reset_context, &f, sizeof(f));
+	m2d_conf_finish(c, vcpu);
+}
+
+/* The flush itself, as the vCPU's own. */
+static void flush_guest(M2dConform *c, unsigned vcpu)
+{
+	c->vm->ev->actor = c->vm->ev->vcpu = (uint8_t)vcpu;
+	m2d_flush_tlb_guest(c->vm, vcpu);
+	c->vm->ev->actor = c->vm->ev->vcpu = M2D_NO_ACTOR;
+}
+
+void m2d_conf_registers(M2dConform *c, M2dConfTask *task)
+{
+	unsigned vcpu = (unsigned)task->vcpu, lone = 0;
+	M2dKvmVcpu *v = c->vm->vcpu[vcpu];
+	bool load = false, current = false;
+	unsigned before = M2D_CAP_N_KINDS;
+
+	if (!c->tdp || !may_load(task))
+		return;
+	for (uint32_t i = c->now; i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
+		unsigned kind = m2d_conf_event(c, i)->kind;
+
+		if (kind == M2D_CAP_ENTRY || kind == M2D_CAP_EXIT)
+			break;
+		load |= kind == M2D_CAP_MMU_LOAD;
+		current |= kind == M2D_CAP_SVM_FLUSH_CURRENT && !load;
+		if (kind == M2D_CAP_SVM_FLUSH_ASID && before != M2D_CAP_SVM_FLUSH_ALL &&
+		    before != M2D_CAP_SVM_FLUSH_CURRENT)
+			lone++;
+		before = kind;
+	}
+	if (load && !reloads(c->vm, v))
+		reset(c, vcpu);
+	if (current)
+		m2d_make_request(c->vm, vcpu, M2D_REQ_TLB_FLUSH_CURRENT);
+	/* MOV to CR4 flushes at once if PGE changes, and asks for the guest's flush. */
+	for (; lone > 1; lone--)
+		flush_guest(c, vcpu);
+	if (lone != 0)
+		m2d_make_request(c->vm, vcpu, M2D_REQ_TLB_FLUSH_GUEST);
+}
+
+void m2d_conf_smm(M2dConform *c, M2dConfTask *task, bool enter)
+{
+	M2dOp op;
+
+	if (task->vcpu < 0 || !c->tdp)
+		return;
+	m2d_conf_finish_ops(c, task);
+	m2d_op_preset(&op, M2D_OP_SMM);
+	op.arg[0] = !enter;
+	if (m2d_kvm_start(c->vm, (unsigned)task->vcpu, &op, NULL))
+		m2d_conf_finish(c, (unsigned)task->vcpu);
+}
