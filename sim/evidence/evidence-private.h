@@ -124,6 +124,7 @@ struct _M2dEvTask {
 	M2dEvTable *zap_due; /* whose kvm_mmu_prepare_zap_page has not come */
 	bool get_page;       /* made a page that is not linked yet */
 	uint64_t get_gfn;
+	uint32_t get_role;
 	uint8_t get_level;
 	uint64_t get_exit;    /* place of the exit it was made behind */
 	M2dEvTable *foretold; /* others use it already */

@@ -95,6 +95,7 @@ static void get_page(M2dEvidence *ev, M2dEvTask *task)
 	if (e->u.page.created) {
 		/* After a lost race the fault ends, and tries again behind another exit. */
 		if (task->get_page && task->get_level == level && task->get_gfn == e->u.page.gfn &&
+		    task->get_role == role &&
 		    task->get_exit == task->last_exit.place && task->exited)
 			m2d_ev_missing(ev, &task->last_exit, M2D_CAP_EXIT, NULL,
 				       "one fault makes the same page twice");
@@ -103,6 +104,7 @@ static void get_page(M2dEvidence *ev, M2dEvTask *task)
 			task->get_page = true;
 			task->get_level = (uint8_t)level;
 			task->get_gfn = e->u.page.gfn;
+			task->get_role = role; /* 32-bit guests: four quadrants of one table */
 		}
 		if (ev->tdp && !is_root)
 			return;
