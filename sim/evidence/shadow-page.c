@@ -95,8 +95,8 @@ static void get_page(M2dEvidence *ev, M2dEvTask *task)
 	if (e->u.page.created) {
 		/* After a lost race the fault ends, and tries again behind another exit. */
 		if (task->get_page && task->get_level == level && task->get_gfn == e->u.page.gfn &&
-		    task->get_role == role &&
-		    task->get_exit == task->last_exit.place && task->exited)
+		    task->get_role == role && task->get_exit == task->last_exit.place &&
+		    task->exited)
 			m2d_ev_missing(ev, &task->last_exit, M2D_CAP_EXIT, NULL,
 				       "one fault makes the same page twice");
 		task->get_exit = task->last_exit.place;
