@@ -210,6 +210,9 @@ void m2d_conf_host_fault(M2dConform *c, uint32_t i);
 bool m2d_conf_prefetches(const M2dConform *c, uint32_t i);
 void m2d_conf_host_requested(M2dConform *c, uint32_t i);
 void m2d_conf_host_retry(M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq);
+/* m2d_conf_host_passed: the fault that began at event @fault found no invalidation of its page: at
+ * kvm_mmu_spte_requested @i. */
+void m2d_conf_host_passed(M2dConform *c, uint32_t i, uint32_t fault);
 void m2d_conf_host_unmapped(M2dConform *c, uint64_t start, uint64_t end);
 void m2d_conf_host_init(M2dConform *c);
 /* m2d_conf_host_forget: pages that were made up for a fault that came to nothing. */
@@ -232,6 +235,8 @@ void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i);
 void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
 /* m2d_conf_walked_to: where the walk at event @i led to; false: nowhere. */
 bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i, uint64_t *gpa);
+/* m2d_conf_fault_gfn: what the page fault at event @i is for; false: the walk leads nowhere. */
+bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn);
 /* m2d_conf_stored: the guest stores to @gpa: what the next walk of that entry shows lies there now.
  * Returns it. */
 uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t now);

@@ -402,11 +402,12 @@ static bool not_yet_seen(const M2dConform *c, const M2dConfOp *op, uint32_t i)
 	for (; i < c->events->len; i++) {
 		const M2dCapEvent *e = m2d_conf_event(c, i);
 		M2dConfOutcome outcome;
+		uint64_t gfn;
 
 		if (e->kind == M2D_CAP_INVAL_MMIO)
 			return false;
-		if (e->kind != M2D_CAP_PAGE_FAULT || e->u.page_fault.addr >> 12 < op->start ||
-		    e->u.page_fault.addr >> 12 >= op->end)
+		if (e->kind != M2D_CAP_PAGE_FAULT || !m2d_conf_fault_gfn(c, i, &gfn) ||
+		    gfn < op->start || gfn >= op->end)
 			continue;
 		outcome = kernel_outcome(c, i);
 		return there ? outcome == M2D_CONF_OUT_MAPPED : outcome == M2D_CONF_OUT_EMULATED;
@@ -469,10 +470,10 @@ static void settle_generation(M2dConform *c, uint32_t i)
 static void settle_slots(M2dConform *c, uint32_t i, M2dConfOutcome outcome)
 {
 	unsigned vcpu = (unsigned)m2d_conf_task_of(c, i)->vcpu;
-	uint64_t gfn = m2d_conf_event(c, i)->u.page_fault.addr >> 12;
 	M2dConfOp *op;
+	uint64_t gfn;
 
-	if (!c->tdp)
+	if (!m2d_conf_fault_gfn(c, i, &gfn))
 		return;
 	while ((op = region_of(c, gfn)) != NULL) {
 		const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
@@ -511,11 +512,12 @@ static void settle_log(M2dConform *c, uint32_t i)
 /* The memslots are as the outcome of the fault at event @i wants them. */
 static bool slot_fits(const M2dConform *c, uint32_t i, M2dConfOutcome outcome)
 {
-	uint64_t gfn = m2d_conf_event(c, i)->u.page_fault.addr >> 12;
-	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+	const M2dMemslot *slot;
+	uint64_t gfn;
 
-	if (!c->tdp)
+	if (!m2d_conf_fault_gfn(c, i, &gfn))
 		return false;
+	slot = m2d_gfn_to_slot(c->vm, 0, gfn);
 	if (outcome == M2D_CONF_OUT_MAPPED || outcome == M2D_CONF_OUT_FAST)
 		return m2d_slot_visible(slot);
 	return slot == NULL;
@@ -648,6 +650,23 @@ static bool ends(const M2dConform *c, uint32_t t, uint32_t i)
 	return i == M2D_CONF_NONE;
 }
 
+/* Of one page in the format of some kernels. */
+static void on_age(M2dConform *c, uint32_t t, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	bool test = e->kind == M2D_CAP_TEST_AGE_HVA;
+	uint64_t first = test ? e->u.test_age_hva.hva : e->u.age_hva.start;
+	uint64_t start = m2d_conf_page(c, first), n = 1;
+
+	finish_ops(c, m2d_conf_task(c, t), true);
+	if (m2d_conf_task(c, t)->vcpu < 0)
+		m2d_conf_close(c, t);
+	if (!test && e->has & 2)
+		n = (e->u.age_hva.end >> 12) - (first >> 12);
+	M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_mmu_notifier_age, .start = start,
+		       .end = start + n, .test = test);
+}
+
 /* A vCPU that goes away, or all of the process's memory. */
 static void on_unload(M2dConform *c, uint32_t t)
 {
@@ -682,6 +701,10 @@ static void start(M2dConform *c, uint32_t t, uint32_t i)
 		break;
 	case M2D_CAP_UNMAP_HVA:
 		on_unmap(c, t, i);
+		break;
+	case M2D_CAP_AGE_HVA:
+	case M2D_CAP_TEST_AGE_HVA:
+		on_age(c, t, i);
 		break;
 	case M2D_CAP_MMU_UNLOAD:
 		on_unload(c, t);
@@ -812,6 +835,7 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 	if (e->kind == M2D_CAP_SPTE_REQUESTED) {
 		settle_log(c, i);
 		m2d_conf_host_requested(c, i);
+		m2d_conf_host_passed(c, i, task->fault_event);
 	}
 	if (m2d_conf_predicted(c, e->kind)) {
 		g_array_append_val(task->kernel, i);

@@ -221,6 +221,21 @@ bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i
 
 /* --- stores ----------------------------------------------------------------------------------- */
 
+bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn)
+{
+	int vcpu = m2d_conf_task_of(c, i)->vcpu;
+	uint64_t gpa = m2d_conf_event(c, i)->u.page_fault.addr;
+
+	if (!c->tdp) {
+		i = m2d_conf_find(c, i, M2D_CAP_WALK);
+		if (vcpu < 0 || i == M2D_CONF_NONE ||
+		    !m2d_conf_walked_to(c, &c->vm->vcpu[vcpu]->mmu.gfmt, i, &gpa))
+			return false;
+	}
+	*gfn = gpa >> M2D_PAGE_SHIFT;
+	return true;
+}
+
 /* The guest's store to @gpa that is about to happen: what the next walk of that entry shows.
  * Returns the entry's contents. */
 uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t now)

@@ -148,11 +148,13 @@ static bool in_fault(const M2dConform *c, const M2dConfTask *task)
 }
 
 /* A fault has the page from the host by now: @i is under mmu_lock. */
-static void ask_host(M2dConform *c, uint32_t i)
+static void ask_host(M2dConform *c, const M2dConfTask *task, uint32_t i)
 {
 	i = m2d_conf_find(c, i, M2D_CAP_SPTE_REQUESTED);
-	if (i != M2D_CONF_NONE)
-		m2d_conf_host_requested(c, i);
+	if (i == M2D_CONF_NONE)
+		return;
+	m2d_conf_host_requested(c, i);
+	m2d_conf_host_passed(c, i, task->fault_event);
 }
 
 /* A walk that is not the fault's: the emulator fetches, loads or stores. */
@@ -185,7 +187,7 @@ static void on_emulate(M2dConform *c, uint32_t t, uint32_t i)
 	M2dConfTask *task = m2d_conf_task(c, t);
 	M2dKvmVcpu *v = c->vm->vcpu[task->vcpu];
 
-	if (task->exit_reason != EXIT_WRITE_CR3)
+	if ((uint32_t)task->exit_reason != (uint32_t)EXIT_WRITE_CR3)
 		return;
 	m2d_conf_finish_ops(c, task);
 	i = m2d_conf_find(c, i, M2D_CAP_NEW_PGD);
@@ -210,9 +212,6 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 	const M2dCapEvent *e = m2d_conf_event(c, i);
 
 	switch (e->kind) {
-	case M2D_CAP_EXIT:
-		task->exit_reason = e->u.exit.reason;
-		break;
 	case M2D_CAP_ENTRY:
 		store_now(c, task, i);
 		break;
@@ -236,7 +235,7 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 	case M2D_CAP_FLUSH_REMOTE:
 		/* Tables on the way down come before the request is told. */
 		if (in_fault(c, task))
-			ask_host(c, i);
+			ask_host(c, task, i);
 		break;
 	case M2D_CAP_EMULATE:
 		on_emulate(c, t, i);

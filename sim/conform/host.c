@@ -212,7 +212,7 @@ void m2d_conf_notifiers_end_all(M2dConform *c)
 
 /* KVM keeps one range for all invalidations that overlap in time. Those that have ended may have
  * done so before the others began. */
-static void narrow_range(M2dConform *c)
+static void narrow_range(M2dConform *c, uint32_t since)
 {
 	M2dVm *vm = c->vm;
 	uint64_t start = UINT64_MAX, end = 0;
@@ -222,6 +222,8 @@ static void narrow_range(M2dConform *c)
 	for (guint n = 0; n < c->notifiers->len; n++) {
 		const M2dConfNotifier *v = &g_array_index(c->notifiers, M2dConfNotifier, n);
 
+		if (v->event < since)
+			continue;
 		start = MIN(start, v->start);
 		end = MAX(end, v->end);
 	}
@@ -251,10 +253,24 @@ void m2d_conf_host_fault(M2dConform *c, uint32_t i)
 	}
 	while (c->notifiers->len != 0 && m2d_slot_visible(slot) &&
 	       m2d_mmu_must_retry(c->vm, (unsigned)m2d_conf_task_of(c, i)->vcpu, gfn)) {
-		narrow_range(c);
+		narrow_range(c, 0);
 		if (m2d_mmu_must_retry(c->vm, (unsigned)m2d_conf_task_of(c, i)->vcpu, gfn))
 			end_notifier(c, 0);
 	}
+}
+
+/* The fault that began at event @fault is past the check for invalidations at event @i. */
+void m2d_conf_host_passed(M2dConform *c, uint32_t i, uint32_t fault)
+{
+	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn;
+	unsigned vcpu = (unsigned)m2d_conf_task_of(c, i)->vcpu;
+
+	if (!m2d_slot_visible(m2d_gfn_to_slot(c->vm, 0, gfn)))
+		return;
+	if (m2d_mmu_must_retry(c->vm, vcpu, gfn))
+		narrow_range(c, 0);
+	if (m2d_mmu_must_retry(c->vm, vcpu, gfn))
+		narrow_range(c, fault);
 }
 
 static bool root_obsolete(const M2dVm *vm, unsigned vcpu)
@@ -271,9 +287,10 @@ static bool root_obsolete(const M2dVm *vm, unsigned vcpu)
  * has begun and whose end nothing tells must have ended meanwhile. */
 void m2d_conf_host_retry(M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq)
 {
-	uint64_t gfn = m2d_conf_event(c, i)->u.page_fault.addr >> 12;
+	uint64_t gfn;
 
-	if (c->notifiers->len != 0 && c->vm->s->mmu_invalidate_seq == seq &&
-	    !m2d_mmu_must_retry(c->vm, vcpu, gfn) && !root_obsolete(c->vm, vcpu))
+	if (c->notifiers->len != 0 && m2d_conf_fault_gfn(c, i, &gfn) &&
+	    c->vm->s->mmu_invalidate_seq == seq && !m2d_mmu_must_retry(c->vm, vcpu, gfn) &&
+	    !root_obsolete(c->vm, vcpu))
 		end_notifier(c, 0);
 }
