@@ -205,6 +205,8 @@ void m2d_conf_close(M2dConform *c, uint32_t t);
 
 /* m2d_conf_host_fault: before the fault at event @i: what the host must have done by then. */
 void m2d_conf_host_fault(M2dConform *c, uint32_t i);
+/* m2d_conf_host_write: the fault at event @i writes: the host will let it. */
+void m2d_conf_host_write(M2dConform *c, uint32_t i);
 /* m2d_conf_host_requested: at kvm_mmu_spte_requested @i: the host's page behind it, neighbours. */
 /* m2d_conf_prefetches: the fault that asked for an SPTE at event @i maps neighbours, too. */
 bool m2d_conf_prefetches(const M2dConform *c, uint32_t i);

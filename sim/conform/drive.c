@@ -571,6 +571,7 @@ static void on_fault(M2dConform *c, uint32_t t, uint32_t i)
 		m2d_kvm_leave(c->vm, (unsigned)task->vcpu, 0);
 	settle_generation(c, i);
 	m2d_conf_hardware_bits(c, i);
+	m2d_conf_host_write(c, i);
 	m2d_conf_host_fault(c, i);
 	if (!c->tdp)
 		m2d_conf_guest_walk(c, t, m2d_conf_find(c, i, M2D_CAP_WALK));
@@ -750,8 +751,11 @@ static bool within_notifier(unsigned kind)
 }
 
 /* More of the operation under way is to come. */
-static bool inside(const M2dConform *c, unsigned kind, unsigned next)
+static bool inside(const M2dConform *c, unsigned op, unsigned kind, unsigned next)
 {
+	if (op == M2D_CONF_OP_NOTIFIER)
+		return next == M2D_CAP_UNMAP_GFN || next == M2D_CAP_FLUSH_REMOTE ||
+		       next == M2D_CAP_FLUSH_REMOTE_RANGE;
 	switch (next) {
 	case M2D_CAP_ZAP_PAGE:
 		/* Or else the process goes. */
@@ -785,7 +789,7 @@ static void end_early(M2dConform *c, M2dConfTask *task, uint32_t i)
 
 	tidy(c, task);
 	op = top(task);
-	if (op == NULL || (n != M2D_CONF_NONE && inside(c, kind, m2d_conf_event(c, n)->kind)))
+	if (op == NULL || (n != M2D_CONF_NONE && inside(c, op->kind, kind, m2d_conf_event(c, n)->kind)))
 		return;
 	if (op->kind == M2D_CONF_OP_ENTER)
 		return;
