@@ -67,7 +67,7 @@ typedef enum {
 typedef struct {
 	uint64_t start, end; /* pages of the model's process */
 	uint32_t task, event;
-	bool begun; /* in progress in the model */
+	bool changed; /* the host has changed its page: the end is next */
 } M2dConfNotifier;
 
 /* What is known of a page of the process. */
@@ -223,6 +223,8 @@ void m2d_conf_host_forget(M2dConform *c);
 void m2d_conf_notifier_begun(M2dConform *c, uint32_t t, uint64_t start, uint64_t end);
 void m2d_conf_notifiers_end(M2dConform *c, uint32_t t);
 void m2d_conf_notifiers_end_all(M2dConform *c);
+/* m2d_conf_notifier_changes: thread @t changes the page: the end is next. */
+void m2d_conf_notifier_changes(M2dConform *c, uint32_t t);
 
 /* --- guest-tables.c ----------------------------------------------------------------------------
  */

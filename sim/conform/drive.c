@@ -537,8 +537,11 @@ static void fault_goes_on(M2dConform *c, M2dConfTask *task, unsigned kind)
 {
 	const M2dConfOp *op = top(task);
 
-	if (op == NULL || op->kind != M2D_CONF_OP_FAULT ||
-	    c->vm->rt->task[op->actor]->point != M2D_PT_START)
+	if (op == NULL || op->kind != M2D_CONF_OP_FAULT)
+		return;
+	if (kind == M2D_CAP_SPTE_REQUESTED && op->seq == 0)
+		m2d_conf_host_fault(c, task->fault_event);
+	if (c->vm->rt->task[op->actor]->point != M2D_PT_START)
 		return;
 	switch (kind) {
 	case M2D_CAP_SPTE_REQUESTED:
@@ -618,6 +621,48 @@ static void on_region(M2dConform *c, uint32_t t, uint32_t i)
 		m2d_conf_slot_gone(c, as, id);
 }
 
+/* The next fault of thread @t is on a page of @v, and is retried without another reason: then the
+ * invalidation had not ended when the next one began. */
+static bool still_retried(const M2dConform *c, const M2dConfNotifier *v)
+{
+	uint32_t i = m2d_conf_next(c, v->event);
+	const M2dMemslot *slot;
+	uint64_t gfn, page;
+
+	while (i != M2D_CONF_NONE &&
+	       (i <= c->now || m2d_conf_event(c, i)->kind != M2D_CAP_PAGE_FAULT))
+		i = m2d_conf_next(c, i);
+	if (i == M2D_CONF_NONE)
+		return false;
+	gfn = m2d_conf_event(c, i)->u.page_fault.addr >> 12;
+	slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+	if (!c->tdp || slot == NULL)
+		return false;
+	page = m2d_slot_hva(slot, gfn);
+	return page >= v->start && page < v->end && kernel_outcome(c, i) == M2D_CONF_OUT_NONE &&
+	       m2d_conf_find(c, i, M2D_CAP_UNMAP_HVA) == M2D_CONF_NONE;
+}
+
+/* Before an invalidation of thread @t: others whose page has been changed end, and the faults that
+ * they were part of, unless what comes shows that they had not. */
+static void end_changes(M2dConform *c, uint32_t t)
+{
+	for (guint n = c->notifiers->len; n-- > 0;) {
+		M2dConfNotifier v = g_array_index(c->notifiers, M2dConfNotifier, n);
+		M2dConfTask *task = m2d_conf_task(c, v.task);
+
+		if (!v.changed || v.task == t || still_retried(c, &v))
+			continue;
+		m2d_conf_notifiers_end(c, v.task);
+		tidy(c, task);
+		if (top(task) == NULL || top(task)->kind != M2D_CONF_OP_FAULT)
+			continue;
+		give_up(c, task);
+		m2d_conf_finish(c, top(task)->actor);
+		tidy(c, task);
+	}
+}
+
 static void on_unmap(M2dConform *c, uint32_t t, uint32_t i)
 {
 	const M2dCapEvent *e = m2d_conf_event(c, i);
@@ -625,6 +670,7 @@ static void on_unmap(M2dConform *c, uint32_t t, uint32_t i)
 	uint64_t start = m2d_conf_page(c, e->u.hva.start), n;
 	M2dConfOp *op;
 
+	end_changes(c, t);
 	publish_slots(c);
 	tidy(c, task);
 	op = top(task);
@@ -836,6 +882,8 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 	fault_goes_on(c, task, e->kind);
 	if (!c->tdp && task->vcpu >= 0)
 		m2d_conf_guest_event(c, t, i);
+	if (e->kind == M2D_CAP_SET_SPTE_GFN)
+		m2d_conf_notifier_changes(c, t);
 	if (e->kind == M2D_CAP_SPTE_REQUESTED) {
 		settle_log(c, i);
 		m2d_conf_host_requested(c, i);

@@ -231,6 +231,16 @@ void m2d_conf_notifiers_end(M2dConform *c, uint32_t t)
 			end_notifier(c, n);
 }
 
+void m2d_conf_notifier_changes(M2dConform *c, uint32_t t)
+{
+	for (guint n = 0; n < c->notifiers->len; n++) {
+		M2dConfNotifier *v = &g_array_index(c->notifiers, M2dConfNotifier, n);
+
+		if (v->task == t)
+			v->changed = true;
+	}
+}
+
 void m2d_conf_notifiers_end_all(M2dConform *c)
 {
 	while (c->notifiers->len != 0)
