@@ -117,7 +117,8 @@ struct _M2dConform {
 	uint32_t now;          /* event */
 	unsigned unloaded;     /* vCPUs that the end of the VM has unloaded */
 	M2dConfCount count[M2D_CONF_KINDS];
-	bool manual; /* userspace clears what it has got of the dirty log itself */
+	bool manual;        /* userspace clears what it has got of the dirty log itself */
+	bool flushes_young; /* the host ages by clear_flush_young() */
 	uint64_t resyncs;
 };
 
@@ -265,6 +266,8 @@ void m2d_conf_smm(M2dConform *c, M2dConfTask *task, bool enter);
 
 /* m2d_conf_dirty_start: thread @t harvests the dirty log; event @i is of its first word. */
 void m2d_conf_dirty_start(M2dConform *c, uint32_t t, uint32_t i);
+/* m2d_conf_age_start: thread @t ages pages, or looks how old they are: event @i. */
+void m2d_conf_age_start(M2dConform *c, uint32_t t, uint32_t i);
 /* m2d_conf_hardware_bits: set the bits that hardware has set in the SPTE of the fault at event @i,
  * as far as KVM shows what it read. */
 void m2d_conf_hardware_bits(M2dConform *c, uint32_t i);

@@ -148,3 +148,67 @@ void m2d_conf_hardware_bits(M2dConform *c, uint32_t i)
 	if (((old ^ e->u.fast_fault.from) & ~bits) == 0 && !(old & ~e->u.fast_fault.from))
 		m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, p), e->u.fast_fault.from);
 }
+
+/* --- ageing ----------------------------------------------------------------------------------- */
+
+/* The first SPTE of a list, where hardware sets the accessed bit. */
+static void set_accessed(M2dSptep p, void *data)
+{
+	M2dConform *c = *(M2dConform **)data;
+	uint64_t v;
+
+	if (c == NULL)
+		return;
+	v = m2d_spte_read(c->vm, p);
+	m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, p), v | c->vm->fmt.accessed);
+	*(M2dConform **)data = NULL;
+}
+
+/* The kernel found a page of the range young, and the model would not: the guest has accessed one
+ * since. */
+static void access_one(M2dConform *c, uint64_t gfn, uint64_t end)
+{
+	M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+
+	for (; slot != NULL && gfn < end && m2d_slot_has(slot, gfn); gfn++) {
+		M2dConform *todo = c;
+
+		for (unsigned level = 1; level <= 3 && todo != NULL; level++)
+			m2d_list_foreach(c->vm, *m2d_slot_rmap(c->vm, slot, gfn, level),
+					 set_accessed, &todo);
+		if (todo == NULL)
+			return;
+	}
+}
+
+static bool is_young(const M2dConform *c, uint64_t gfn, uint64_t end)
+{
+	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+
+	for (; slot != NULL && gfn < end && m2d_slot_has(slot, gfn); gfn++)
+		if (m2d_mmu_test_age_gfn(c->vm, slot, gfn))
+			return true;
+	return false;
+}
+
+void m2d_conf_age_start(M2dConform *c, uint32_t t, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	bool test = e->kind == M2D_CAP_TEST_AGE_HVA;
+	uint64_t start = m2d_conf_page(c, test ? e->u.test_age_hva.hva : e->u.age_hva.start), n = 1;
+	uint32_t g = m2d_conf_next(c, i), f;
+
+	if (!test && e->has & 2)
+		n = (e->u.age_hva.end >> 12) - (e->u.age_hva.start >> 12);
+	if (g != M2D_CONF_NONE && m2d_conf_event(c, g)->kind == M2D_CAP_AGE_GFN) {
+		uint64_t gfn = m2d_conf_event(c, g)->u.age_gfn.start;
+		uint64_t end = m2d_conf_event(c, g)->u.age_gfn.end;
+
+		f = m2d_conf_next(c, g);
+		if (f != M2D_CONF_NONE && m2d_conf_event(c, f)->kind == M2D_CAP_FLUSH_REMOTE &&
+		    !is_young(c, gfn, end))
+			access_one(c, gfn, end);
+	}
+	M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_mmu_notifier_age, .start = start,
+		       .end = start + n, .test = test, .keep = !c->flushes_young);
+}

@@ -698,22 +698,6 @@ static bool ends(const M2dConform *c, uint32_t t, uint32_t i)
 }
 
 /* Of one page in the format of some kernels. */
-static void on_age(M2dConform *c, uint32_t t, uint32_t i)
-{
-	const M2dCapEvent *e = m2d_conf_event(c, i);
-	bool test = e->kind == M2D_CAP_TEST_AGE_HVA;
-	uint64_t first = test ? e->u.test_age_hva.hva : e->u.age_hva.start;
-	uint64_t start = m2d_conf_page(c, first), n = 1;
-
-	finish_ops(c, m2d_conf_task(c, t), true);
-	if (m2d_conf_task(c, t)->vcpu < 0)
-		m2d_conf_close(c, t);
-	if (!test && e->has & 2)
-		n = (e->u.age_hva.end >> 12) - (first >> 12);
-	M2D_CONF_START(c, t, M2D_CONF_OP_OTHER, m2d_mmu_notifier_age, .start = start,
-		       .end = start + n, .test = test);
-}
-
 /* A vCPU that goes away, or all of the process's memory. */
 static void on_unload(M2dConform *c, uint32_t t)
 {
@@ -751,7 +735,10 @@ static void start(M2dConform *c, uint32_t t, uint32_t i)
 		break;
 	case M2D_CAP_AGE_HVA:
 	case M2D_CAP_TEST_AGE_HVA:
-		on_age(c, t, i);
+		finish_ops(c, task, true);
+		if (task->vcpu < 0)
+			m2d_conf_close(c, t);
+		m2d_conf_age_start(c, t, i);
 		break;
 	case M2D_CAP_MMU_UNLOAD:
 		on_unload(c, t);
@@ -835,7 +822,8 @@ static void end_early(M2dConform *c, M2dConfTask *task, uint32_t i)
 
 	tidy(c, task);
 	op = top(task);
-	if (op == NULL || (n != M2D_CONF_NONE && inside(c, op->kind, kind, m2d_conf_event(c, n)->kind)))
+	if (op == NULL ||
+	    (n != M2D_CONF_NONE && inside(c, op->kind, kind, m2d_conf_event(c, n)->kind)))
 		return;
 	if (op->kind == M2D_CONF_OP_ENTER)
 		return;

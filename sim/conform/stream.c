@@ -107,6 +107,8 @@ void m2d_conform_add(M2dConform *c, const M2dCapEvent *event)
 	g_array_append_val(c->events, *event);
 	g_array_append_val(c->task_of, t);
 	g_array_append_val(c->next, none);
+	if (event->kind == M2D_CAP_FLUSH_REMOTE && task->last != M2D_CONF_NONE)
+		c->flushes_young |= m2d_conf_event(c, task->last)->kind == M2D_CAP_AGE_GFN;
 	if (task->last != M2D_CONF_NONE)
 		g_array_index(c->next, uint32_t, task->last) = i;
 	task->last = i;

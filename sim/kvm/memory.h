@@ -114,11 +114,13 @@ typedef struct {
 } m2d_mmu_notifier_end_frame;
 M2D_ROUTINE(m2d_mmu_notifier_end);
 
-/* kvm_mmu_notifier_clear_flush_young() or, with @test, _test_young(). Result: young. */
+/* kvm_mmu_notifier_clear_flush_young() or, with @keep, _clear_young(), which never flushes, or, with
+ * @test, _test_young(). Result: young. */
 typedef struct {
 	M2dFrame h;
 	uint64_t start, end;
 	uint32_t test, young;
+	uint32_t keep, pad;
 } m2d_mmu_notifier_age_frame;
 M2D_ROUTINE(m2d_mmu_notifier_age);
 

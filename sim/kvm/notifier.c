@@ -146,7 +146,8 @@ M2D_ROUTINE(m2d_mmu_notifier_age)
 		M2D_CALL(rt, f, m2d_lock, .lock = M2D_LOCK_MMU);
 	f->young = age(vm, f->start, f->end, f->test);
 	M2D_POINT(rt, f, AGED);
-	if (f->young && !f->test && vm->cfg.knobs.young_flush && M2D_OWES(vm, FLUSH_AGE))
+	if (f->young && !f->test && !f->keep && vm->cfg.knobs.young_flush &&
+	    M2D_OWES(vm, FLUSH_AGE))
 		M2D_CALL(rt, f, m2d_flush_remote_tlbs, .gfn = 0);
 	if (lock)
 		m2d_unlock(vm, M2D_LOCK_MMU);
