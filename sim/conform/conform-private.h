@@ -18,8 +18,10 @@ typedef struct {
 	bool given_up;       /* a page fault whose last event is past */
 	bool due;            /* its last event is past; to be finished at the thread's next one */
 	bool creates;        /* a region that is not there yet */
+	bool removes;        /* or will not be */
 	bool published;      /* a region whose first change can be seen */
 	uint64_t start, end; /* notifiers: pages of the model's process; regions: gfns */
+	uint64_t from;       /* regions: gfn before the move */
 	uint64_t seq;        /* page faults: of invalidations, as it was read */
 } M2dConfOp;
 

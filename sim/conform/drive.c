@@ -438,8 +438,10 @@ static M2dConfOp *region_of(M2dConform *c, uint64_t gfn)
 		M2dConfTask *task = m2d_conf_task(c, t);
 		M2dConfOp *op = top(task);
 
-		if (op != NULL && op->kind == M2D_CONF_OP_REGION && gfn >= op->start &&
-		    gfn < op->end && !m2d_rt_idle(c->vm->rt, op->actor))
+		if (op != NULL && op->kind == M2D_CONF_OP_REGION &&
+		    (gfn - op->start < op->end - op->start ||
+		     (!op->creates && gfn - op->from < op->end - op->start)) &&
+		    !m2d_rt_idle(c->vm->rt, op->actor))
 			return op;
 	}
 	return NULL;
@@ -479,7 +481,8 @@ static void settle_slots(M2dConform *c, uint32_t i, M2dConfOutcome outcome)
 		const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
 
 		if (outcome == M2D_CONF_OUT_MAPPED || outcome == M2D_CONF_OUT_FAST) {
-			if (m2d_slot_visible(slot))
+			if (m2d_slot_visible(slot) || op->removes ||
+			    gfn - op->start >= op->end - op->start)
 				return;
 		} else if (outcome == M2D_CONF_OUT_NONE) {
 			if (slot == NULL && !op->creates)
@@ -613,6 +616,8 @@ static void on_region(M2dConform *c, uint32_t t, uint32_t i)
 	op->start = e->u.region.gpa >> 12;
 	op->end = op->start + (size >> 12);
 	op->creates = m2d_slot(c->vm, as, (unsigned)slot)->npages == 0;
+	op->from = m2d_slot(c->vm, as, (unsigned)slot)->base_gfn;
+	op->removes = size == 0;
 	if (size == 0) {
 		op->start = m2d_slot(c->vm, as, (unsigned)slot)->base_gfn;
 		op->end = op->start + m2d_slot(c->vm, as, (unsigned)slot)->npages;
@@ -837,6 +842,25 @@ static void end_early(M2dConform *c, M2dConfTask *task, uint32_t i)
 	tidy(c, task);
 }
 
+/* An invalidation around the one that thread @t has begun: a huge page that must be split first. */
+static bool nested(M2dConform *c, uint32_t t, const M2dCapEvent *e)
+{
+	uint64_t start, end;
+
+	if (e->kind != M2D_CAP_UNMAP_HVA)
+		return false;
+	start = m2d_conf_page(c, e->u.hva.start);
+	end = start + (e->u.hva.end >> 12) - (e->u.hva.start >> 12);
+	for (guint n = 0; n < c->notifiers->len; n++) {
+		const M2dConfNotifier *v = &g_array_index(c->notifiers, M2dConfNotifier, n);
+
+		if (v->task == t && start <= v->start && v->end <= end && end - start == 512 &&
+		    v->end - v->start < 512)
+			return true;
+	}
+	return false;
+}
+
 /* Operations that wait to ask for a flush, behind their last event. A vCPU that enters the guest
  * just then may not have been asked yet. */
 static void finish_due(M2dConform *c)
@@ -859,10 +883,10 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 	M2dConfTask *task = m2d_conf_task(c, t);
 
 	c->now = i;
-	if (e->kind != M2D_CAP_ENTRY)
+	if (e->kind != M2D_CAP_ENTRY && !(task->vcpu >= 0 && of_entry(e->kind)))
 		finish_due(c);
 	tidy(c, task);
-	if (!within_notifier(e->kind))
+	if (!within_notifier(e->kind) && !nested(c, t, e))
 		m2d_conf_notifiers_end(c, t);
 	if (m2d_conf_starts(e->kind) || e->kind == M2D_CAP_ZAP_PAGE || e->kind == M2D_CAP_SMM ||
 	    e->kind == M2D_CAP_DIRTY_MASKED)

@@ -161,21 +161,32 @@ void m2d_conf_listen(const M2dEvent *event, void *data)
 	task->n_model[item.kind]++;
 }
 
+/* From now on these are one: what was known of either is wrong. */
+static void rebind(M2dConform *c, gpointer k, gpointer m)
+{
+	gpointer to = g_hash_table_lookup(c->k2m, k), from = g_hash_table_lookup(c->m2k, m);
+
+	if (to != NULL)
+		g_hash_table_remove(c->m2k, to);
+	if (from != NULL)
+		g_hash_table_remove(c->k2m, from);
+	g_hash_table_insert(c->k2m, k, m);
+	g_hash_table_insert(c->m2k, m, k);
+}
+
 static bool same_place(M2dConform *c, uint64_t kernel, uint64_t model, bool bind)
 {
 	gpointer k = (gpointer)(kernel >> 12), m = (gpointer)(model >> 12);
 	gpointer to = g_hash_table_lookup(c->k2m, k), from = g_hash_table_lookup(c->m2k, m);
+	bool fits = (to == NULL && from == NULL) || (to == m && from == k);
 
 	if ((kernel ^ model) & 0xfff)
 		return false;
-	if (to == NULL && from == NULL) {
-		if (bind) {
-			g_hash_table_insert(c->k2m, k, m);
-			g_hash_table_insert(c->m2k, m, k);
-		}
-		return true;
+	if (bind && to != m) {
+		c->resyncs += !fits;
+		rebind(c, k, m);
 	}
-	return to == m && from == k;
+	return fits;
 }
 
 static bool same_field(M2dConform *c, const M2dCapEvent *k, const M2dConfItem *m, unsigned i,
