@@ -360,6 +360,29 @@ void m2d_conf_close(M2dConform *c, uint32_t t)
 	memset(task->n_model, 0, sizeof(task->n_model));
 }
 
+/* The kernel mapped what the model did not: once more, unheard, so that what follows is about the
+ * same tables. */
+static void map_after_all(M2dConform *c, M2dConfTask *task)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, task->fault_event);
+	uint32_t r = m2d_conf_find(c, task->fault_event, M2D_CAP_SPTE_REQUESTED);
+	m2d_mmu_page_fault_frame f = {.vcpu = (uint32_t)task->vcpu,
+				      .error_code = (uint32_t)e->u.page_fault.error,
+				      .address = e->u.page_fault.addr};
+	uint32_t heard = c->actor_task[task->vcpu];
+
+	if (r == M2D_CONF_NONE)
+		return;
+	c->resyncs++;
+	m2d_conf_host_fault(c, task->fault_event);
+	m2d_conf_host_requested(c, r);
+	c->actor_task[task->vcpu] = M2D_CONF_NONE;
+	m2d_rt_start(c->vm->rt, (unsigned)task->vcpu, M2D_R_m2d_mmu_page_fault, &f, sizeof(f));
+	m2d_conf_finish(c, (unsigned)task->vcpu);
+	m2d_conf_host_forget(c);
+	c->actor_task[task->vcpu] = heard;
+}
+
 static void end_fault(M2dConform *c, M2dConfTask *task)
 {
 	if (!task->faulted)
@@ -367,6 +390,9 @@ static void end_fault(M2dConform *c, M2dConfTask *task)
 	m2d_conf_count_outcome(c, task->fault_event, kernel_outcome(c, task->fault_event),
 			       (M2dConfOutcome)task->outcome);
 	task->faulted = false;
+	if (c->tdp && kernel_outcome(c, task->fault_event) == M2D_CONF_OUT_MAPPED &&
+	    task->outcome == M2D_CONF_OUT_NONE)
+		map_after_all(c, task);
 }
 
 static void on_enter(M2dConform *c, uint32_t t)

@@ -61,7 +61,8 @@ void m2d_conf_registers(M2dConform *c, M2dConfTask *task)
 	bool load = false, current = false;
 	unsigned before = M2D_CAP_N_KINDS;
 
-	if (!c->tdp || !may_load(task))
+	/* Userspace sets the registers that a vCPU starts with. */
+	if (task->exit_reason != 0 && (!c->tdp || !may_load(task)))
 		return;
 	for (uint32_t i = c->now; i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
 		unsigned kind = m2d_conf_event(c, i)->kind;
