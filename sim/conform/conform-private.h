@@ -120,6 +120,7 @@ struct _M2dConform {
 	unsigned unloaded;     /* vCPUs that the end of the VM has unloaded */
 	M2dConfCount count[M2D_CONF_KINDS];
 	bool manual;        /* userspace clears what it has got of the dirty log itself */
+	bool stuck;         /* the model cannot go on */
 	bool flushes_young; /* the host ages by clear_flush_young() */
 	uint64_t resyncs;
 };
@@ -176,32 +177,88 @@ void m2d_conf_listen(const M2dEvent *event, void *data);
 uint32_t m2d_conf_differ(M2dConform *c, const M2dCapEvent *kernel, const M2dConfItem *item,
 			 bool bind);
 
-/* --- drive.c ----------------------------------------------------------------------------------
+/* --- ops.c ------------------------------------------------------------------------------------
  */
+
+/* m2d_conf_runs: @actor has an operation under way, and the model can follow the capture. */
+static inline bool m2d_conf_runs(const M2dConform *c, unsigned actor)
+{
+	return !c->stuck && !m2d_rt_idle(c->vm->rt, actor);
+}
 
 /* m2d_conf_step: one micro-step of @actor, after whatever it waits for. */
 void m2d_conf_step(M2dConform *c, unsigned actor);
-/* m2d_conf_finish_ops: all operations under way of @task. */
-void m2d_conf_finish_ops(M2dConform *c, M2dConfTask *task);
+/* m2d_conf_step_op: the same of an operation. */
+void m2d_conf_step_op(M2dConform *c, M2dConfOp *op);
 /* m2d_conf_finish: @actor's operation to its end. */
 void m2d_conf_finish(M2dConform *c, unsigned actor);
+/* m2d_conf_finish_ops: all operations under way of @task; _but_entry: up to an entry of its vCPU.
+ */
+void m2d_conf_finish_ops(M2dConform *c, M2dConfTask *task);
+void m2d_conf_finish_but_entry(M2dConform *c, M2dConfTask *task);
+/* m2d_conf_finish_due: those that only wait to ask for a flush, behind their last event: a vCPU
+ * that enters the guest just then may not have been asked yet. */
+void m2d_conf_finish_due(M2dConform *c);
+/* m2d_conf_top: the innermost operation of @task; NULL: none. */
+M2dConfOp *m2d_conf_top(M2dConfTask *task);
+/* m2d_conf_tidy: forget operations that are through. */
+void m2d_conf_tidy(M2dConform *c, M2dConfTask *task);
 /* m2d_conf_op: begin routine @number for task @t; the frame as for m2d_rt_start(). */
 M2dConfOp *m2d_conf_op(M2dConform *c, uint32_t t, unsigned kind, unsigned number, const void *frame,
 		       uint32_t size);
+/* m2d_conf_start_enter: the vCPU of @task begins to enter the guest; false: it cannot. */
+bool m2d_conf_start_enter(M2dConform *c, M2dConfTask *task);
+/* m2d_conf_send_flush: who has begun a remote flush asks vCPUs for it; false: nobody has. */
+bool m2d_conf_send_flush(M2dConform *c);
 /* m2d_conf_take_actor: an idle one above the vCPUs'. */
 unsigned m2d_conf_take_actor(M2dConform *c, uint32_t t);
-/* m2d_conf_drive: event @i. */
-void m2d_conf_drive(M2dConform *c, uint32_t i);
-/* m2d_conf_close: the window of @t is over. */
-void m2d_conf_close(M2dConform *c, uint32_t t);
 
-/* M2D_CONF_OP_START(c, task, kind, routine, .argument = value...) */
+/* M2D_CONF_START(c, task, kind, routine, .argument = value...) */
 #define M2D_CONF_START(c, t, op_kind, name, ...)                                                   \
 	({                                                                                         \
 		name##_frame conf_frame_ = {.h = {0}, ##__VA_ARGS__};                              \
 		m2d_clear_padding(&conf_frame_);                                                   \
 		m2d_conf_op((c), (t), (op_kind), M2D_R_##name, &conf_frame_, sizeof(conf_frame_)); \
 	})
+
+/* --- faults.c ---------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_outcome: what the kernel made of the page fault at event @i. */
+M2dConfOutcome m2d_conf_outcome(const M2dConform *c, uint32_t i);
+/* m2d_conf_fault: event @i is a page fault of thread @t. */
+void m2d_conf_fault(M2dConform *c, uint32_t t, uint32_t i);
+/* m2d_conf_fault_goes_on: its thread goes on with an event of @kind. */
+void m2d_conf_fault_goes_on(M2dConform *c, M2dConfTask *task, unsigned kind);
+/* m2d_conf_read_sequence: the fault goes as far as the host's page, before mmu_lock. */
+void m2d_conf_read_sequence(M2dConform *c, M2dConfOp *op);
+/* m2d_conf_give_up: its last event is past: one that came to nothing has a reason. */
+void m2d_conf_give_up(M2dConform *c, M2dConfTask *task);
+/* m2d_conf_end_fault: it is through: compare the outcome. */
+void m2d_conf_end_fault(M2dConform *c, M2dConfTask *task);
+
+/* --- slots.c ----------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_region: event @i is a memslot ioctl of thread @t. */
+void m2d_conf_region(M2dConform *c, uint32_t t, uint32_t i);
+/* m2d_conf_publish_slots: changes can be seen from now on, if nothing is against it. */
+void m2d_conf_publish_slots(M2dConform *c);
+/* m2d_conf_settle_slots: memslots go as far as @outcome of the fault at event @i wants;
+ * _generation: as far as its look at an MMIO SPTE does; _log: as the request at event @i does. */
+void m2d_conf_settle_slots(M2dConform *c, uint32_t i, M2dConfOutcome outcome);
+void m2d_conf_settle_generation(M2dConform *c, uint32_t i);
+void m2d_conf_settle_log(M2dConform *c, uint32_t i);
+/* m2d_conf_slot_fits: they are as @outcome wants. */
+bool m2d_conf_slot_fits(const M2dConform *c, uint32_t i, M2dConfOutcome outcome);
+
+/* --- drive.c ----------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_drive: event @i. */
+void m2d_conf_drive(M2dConform *c, uint32_t i);
+/* m2d_conf_close: the window of @t is over. */
+void m2d_conf_close(M2dConform *c, uint32_t t);
 
 /* --- host.c -----------------------------------------------------------------------------------
  */

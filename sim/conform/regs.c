@@ -42,6 +42,8 @@ static void reset(M2dConform *c, unsigned vcpu)
 {
 	m2d_mmu_reset_context_frame f = {.vcpu = vcpu};
 
+	if (!m2d_rt_idle(c->vm->rt, vcpu))
+		return;
 	m2d_rt_start(c->vm->rt, vcpu, M2D_R_m2d_mmu_reset_context, &f, sizeof(f));
 	m2d_conf_finish(c, vcpu);
 }
@@ -96,6 +98,7 @@ void m2d_conf_smm(M2dConform *c, M2dConfTask *task, bool enter)
 	m2d_conf_finish_ops(c, task);
 	m2d_op_preset(&op, M2D_OP_SMM);
 	op.arg[0] = !enter;
-	if (m2d_kvm_start(c->vm, (unsigned)task->vcpu, &op, NULL))
+	if (m2d_rt_idle(c->vm->rt, (unsigned)task->vcpu) &&
+	    m2d_kvm_start(c->vm, (unsigned)task->vcpu, &op, NULL))
 		m2d_conf_finish(c, (unsigned)task->vcpu);
 }
