@@ -108,6 +108,7 @@ struct _M2dConform {
 	GHashTable *words; /* gpa >> 3, + 1 -> what its memory holds there */
 	M2dGuestContents contents;
 	GArray *element_gpa;    /* uint64_t: by event: where a walk's element was read */
+	GHashTable *store_in;   /* the same by gfn */
 	GHashTable *store_at;   /* gpa -> GArray of uint32_t: walks for stores there, in order */
 	GArray *element_page;   /* uint64_t: by event: page of an address space that it was read for
 				 */
@@ -299,6 +300,10 @@ void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i);
 void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
 /* m2d_conf_walked_to: where the walk at event @i led to; false: nowhere. */
 bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i, uint64_t *gpa);
+/* m2d_conf_settle_entries: the guest cannot store to the table of the @n entries from @gpa on
+ * without a fault: up to the next one they are what will be seen of them. */
+void m2d_conf_settle_entries(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, unsigned n,
+			     uint32_t now);
 /* m2d_conf_fault_gfn: what the page fault at event @i is for; false: the walk leads nowhere. */
 bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn);
 /* m2d_conf_stored: the guest stores to @gpa: what the next walk of that entry shows lies there now.
@@ -310,6 +315,8 @@ uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 
 /* m2d_conf_guest_init: registers of the vCPUs as far as the capture tells; the model exists. */
 void m2d_conf_guest_init(M2dConform *c);
+/* m2d_conf_page_synced: the model is about to read the table that @sp shadows; it is protected. */
+void m2d_conf_page_synced(M2dConform *c, const M2dSp *sp);
 /* m2d_conf_guest_event: event @i of @t's vCPU, if it is the guest's doing, begins an operation. */
 void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i);
 

@@ -221,6 +221,20 @@ bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i
 
 /* --- stores ----------------------------------------------------------------------------------- */
 
+void m2d_conf_settle_entries(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, unsigned n,
+			     uint32_t now)
+{
+	uint32_t store = first_after(
+		g_hash_table_lookup(c->store_in, (gpointer)(gpa >> M2D_PAGE_SHIFT)), now);
+
+	for (; n != 0; n--, gpa += 1u << fmt->entry_shift) {
+		uint32_t i = seen_next(c, gpa, now);
+
+		if (i < store)
+			put_entry(c, fmt, gpa, i, now);
+	}
+}
+
 bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn)
 {
 	int vcpu = m2d_conf_task_of(c, i)->vcpu;
@@ -266,8 +280,10 @@ void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i)
 {
 	uint64_t gpa;
 
-	if (m2d_conf_walked_to(c, fmt, i, &gpa))
+	if (m2d_conf_walked_to(c, fmt, i, &gpa)) {
 		add_seen(c->store_at, (gpointer)(gpa & ~m2d_low_mask(fmt->entry_shift)), i);
+		add_seen(c->store_in, (gpointer)(gpa >> M2D_PAGE_SHIFT), i);
+	}
 }
 
 static void free_list(gpointer list)
@@ -286,6 +302,7 @@ void m2d_conf_tables_new(M2dConform *c)
 	g_array_set_size(c->element_page, c->events->len);
 	c->seen_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->store_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
+	c->store_in = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->seen_page = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->first_page = g_hash_table_new(NULL, NULL);
 }
@@ -297,6 +314,7 @@ void m2d_conf_guest_free(M2dConform *c)
 	g_hash_table_unref(c->words);
 	g_hash_table_unref(c->seen_at);
 	g_hash_table_unref(c->store_at);
+	g_hash_table_unref(c->store_in);
 	g_hash_table_unref(c->seen_page);
 	g_hash_table_unref(c->first_page);
 	g_array_unref(c->element_page);

@@ -198,6 +198,15 @@ static void on_emulate(M2dConform *c, uint32_t t, uint32_t i)
 	m2d_conf_finish_ops(c, task);
 }
 
+void m2d_conf_page_synced(M2dConform *c, const M2dSp *sp)
+{
+	const M2dPteFormat *fmt = &c->vm->vcpu[0]->mmu.gfmt;
+
+	if (!c->tdp)
+		m2d_conf_settle_entries(c, fmt, sp->gfn << M2D_PAGE_SHIFT,
+					(unsigned)M2D_PAGE_SIZE >> fmt->entry_shift, c->now);
+}
+
 /* HvFlushVirtualAddressSpace and its like: a request to each processor of the mask. */
 static void on_hv_flush(M2dConform *c, uint64_t mask)
 {
