@@ -146,7 +146,8 @@ static int run(int argc, char **argv)
 		    &argc, &argv, &status))
 		return status;
 	if (argc != 2)
-		return m2d_cmd_usage(&m2d_cmd_ladder, "one file expected, got %d", argc - 1);
+		return m2d_cmd_usage(&m2d_cmd_ladder, "one scenario or capture expected, got %d",
+				     argc - 1);
 	if (width < (gint)M2D_LADDER_MIN_WIDTH || width > MAX_WIDTH)
 		return m2d_cmd_usage(&m2d_cmd_ladder, "--width=%d: expected %u to %d", width,
 				     M2D_LADDER_MIN_WIDTH, MAX_WIDTH);

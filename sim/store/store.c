@@ -22,6 +22,7 @@
 
 /* Offsets in the header, from "Database File Format" of SQLite's documentation. */
 #define HEADER_SIZE           100
+#define HEADER_PAGE_SIZE      16 /* two bytes; 1 stands for 65536 */
 #define HEADER_SCHEMA_FORMAT  44
 #define HEADER_USER_VERSION   60
 #define HEADER_APPLICATION_ID 68
@@ -166,8 +167,10 @@ static M2dStore *model(GError **error)
 	return g_steal_pointer(&store);
 }
 
-/* All bytes up to @size of @path, or fewer at its end; -1 with @error. */
-static ssize_t read_start(const char *path, uint8_t *buf, size_t size, GError **error)
+/* All bytes up to @size of @path, or fewer at its end; -1 with @error. @whole: bytes of the file.
+ */
+static ssize_t read_start(const char *path, uint8_t *buf, size_t size, uint64_t *whole,
+			  GError **error)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
@@ -189,6 +192,7 @@ static ssize_t read_start(const char *path, uint8_t *buf, size_t size, GError **
 		close(fd);
 		return -1;
 	}
+	*whole = (uint64_t)st.st_size;
 	n = read(fd, buf, size);
 	if (n < 0)
 		m2d_error_from_errno(error, errno, "read", path);
@@ -206,7 +210,8 @@ bool m2d_store_check_file(const char *path, GError **error)
 	static const char magic[16] = "SQLite format 3";
 	uint8_t header[HEADER_SIZE];
 	int64_t application_id, user_version;
-	ssize_t n = read_start(path, header, sizeof(header), error);
+	uint64_t whole, page;
+	ssize_t n = read_start(path, header, sizeof(header), &whole, error);
 	g_autoptr(M2dStore) good = NULL;
 
 	if (n < 0)
@@ -225,6 +230,16 @@ bool m2d_store_check_file(const char *path, GError **error)
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
 			    "%s: offset %d: truncated, a database header takes %d bytes", path,
 			    (int)n, HEADER_SIZE);
+		return false;
+	}
+	/* SQLite takes what is missing of the last page for zeros. */
+	page = (uint64_t)header[HEADER_PAGE_SIZE] << 8 | header[HEADER_PAGE_SIZE + 1];
+	page = page == 1 ? 65536 : page;
+	if (page == 0 || whole % page != 0) {
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "%s: offset %" G_GUINT64_FORMAT ": truncated, expected whole pages of "
+			    "%" G_GUINT64_FORMAT " bytes",
+			    path, whole, page);
 		return false;
 	}
 	good = model(error);
