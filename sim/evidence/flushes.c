@@ -30,7 +30,12 @@ static void check_caller(M2dEvidence *ev, M2dEvTask *task, unsigned kind)
 {
 	unsigned before = task->prev_kind;
 
-	if (kind == M2D_CAP_SVM_FLUSH_GVA && before != M2D_CAP_MMU_INVLPG && ev->birth)
+	if (kind == M2D_CAP_SVM_FLUSH_GVA)
+		task->invalidated = true;
+	/* A #PF for a present entry invalidates the address, too: kvm_inject_emulated_page_fault().
+	 */
+	if (kind == M2D_CAP_SVM_FLUSH_GVA && before != M2D_CAP_MMU_INVLPG &&
+	    before != M2D_CAP_WALK_ERROR && ev->birth)
 		m2d_ev_missing(ev, &task->last_exit, M2D_CAP_MMU_INVLPG, NULL,
 			       "an address is flushed, and nothing invalidated it");
 	if (kind != M2D_CAP_SVM_FLUSH_ASID || !ev->shadow || ev->indirect_pages == 0 ||

@@ -159,7 +159,9 @@ static void zap_page(M2dEvidence *ev, M2dEvTask *task)
 	M2dEvTable *t;
 
 	m2d_ev_premise(ev, M2D_RULE_TABLE_UNKNOWN);
-	task->uncommitted = true;
+	/* A root in use is not put on the list of what is committed. */
+	if (e->has & 8 && e->u.page.roots == 0)
+		task->uncommitted = true;
 	ev->disturbed = e->place;
 	task->prepared = m2d_ev_ref(ev);
 	t = find_page(ev, e->u.page.gfn, role, (int)e->u.page.gen, invalid);

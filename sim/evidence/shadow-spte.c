@@ -283,7 +283,7 @@ void m2d_ev_set_spte(M2dEvidence *ev, M2dEvTask *task)
 		why = request_disagrees(ev, task, m2d_spte_pfn(&ev->format, e->u.set_spte.spte));
 		if (why != NULL)
 			set_finding(ev, M2D_RULE_SPTE_MISMATCH, &task->request, "asked for", why);
-	} else if (task->exited && task->faulted) {
+	} else if (task->exited && task->faulted && !task->invalidated) {
 		m2d_ev_report(ev,
 			      &(M2dEvReport){.rule = M2D_RULE_MISSING_EVENT,
 					     .needs = M2D_CAP_SPTE_REQUESTED,
