@@ -139,6 +139,11 @@ static void print_text(const M2dCapture *capture, const M2dConform *c)
 			print_count(m2d_conform_kind_name(k), n);
 	}
 	print_count("total", &total);
+	if (total.input != 0)
+		printf("\n%" PRIu64
+		       " SPTEs show guest entries that nothing else does: taken as input, "
+		       "not counted\n",
+		       total.input);
 }
 
 static void emit_count(M2dJson *j, const char *name, const M2dConfCount *n)
@@ -149,6 +154,7 @@ static void emit_count(M2dJson *j, const char *name, const M2dConfCount *n)
 	m2d_json_uint(j, "different", n->different);
 	m2d_json_uint(j, "missing", n->missing);
 	m2d_json_uint(j, "additional", n->additional);
+	m2d_json_uint(j, "input", n->input);
 	m2d_json_double(j, "share", share(n) / 100);
 	m2d_json_object_end(j);
 }

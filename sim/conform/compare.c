@@ -26,7 +26,9 @@ static void row(M2dConform *c, const M2dConfRow *r)
 {
 	M2dConfCount *n = &c->count[r->kind];
 
-	if (r->kernel != NULL)
+	if (r->verdict == M2D_CONF_INPUT)
+		n->input++;
+	else if (r->kernel != NULL)
 		n->kernel++;
 	if (r->verdict == M2D_CONF_SAME)
 		n->same++;
@@ -40,11 +42,20 @@ static void row(M2dConform *c, const M2dConfRow *r)
 		c->opt.row(r, c->opt.row_data);
 }
 
+/* The model had it from the event itself. */
+static bool was_input(const M2dConform *c, const M2dCapEvent *k)
+{
+	guint i = (guint)(k - (const M2dCapEvent *)(const void *)c->events->data);
+
+	return g_hash_table_contains(c->inputs, GUINT_TO_POINTER(i));
+}
+
 static void both(M2dConform *c, const M2dCapEvent *k, const M2dConfItem *m)
 {
 	uint32_t fields = m2d_conf_differ(c, k, m, true);
+	M2dConfVerdict same = was_input(c, k) ? M2D_CONF_INPUT : M2D_CONF_SAME;
 
-	row(c, &(M2dConfRow){.verdict = fields == 0 ? M2D_CONF_SAME : M2D_CONF_DIFFERENT,
+	row(c, &(M2dConfRow){.verdict = fields == 0 ? same : M2D_CONF_DIFFERENT,
 			     .kind = k->kind,
 			     .kernel = k,
 			     .at = k,
@@ -160,6 +171,7 @@ M2dConfCount m2d_conform_total(const M2dConform *c)
 		sum.same += c->count[k].same;
 		sum.different += c->count[k].different;
 		sum.missing += c->count[k].missing;
+		sum.input += c->count[k].input;
 		sum.additional += c->count[k].additional;
 	}
 	return sum;

@@ -105,7 +105,8 @@ struct _M2dConform {
 	GArray *notifiers; /* M2dConfNotifier */
 	uint32_t slot_id[M2D_N_AS][M2D_MAX_SLOTS]; /* the kernel's id of each of the model's; +1 */
 	/* The guest, under shadow paging. */
-	GHashTable *words; /* gpa >> 3, + 1 -> what its memory holds there */
+	GHashTable *inputs; /* set of uint32_t: events that show what else nothing shows */
+	GHashTable *words;  /* gpa >> 3, + 1 -> what its memory holds there */
 	M2dGuestContents contents;
 	GArray *element_gpa;    /* uint64_t: by event: where a walk's element was read */
 	GHashTable *store_in;   /* the same by gfn */
@@ -276,6 +277,8 @@ void m2d_conf_host_retry(M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq)
 /* m2d_conf_host_passed: the fault that began at event @fault found no invalidation of its page: at
  * kvm_mmu_spte_requested @i. */
 void m2d_conf_host_passed(M2dConform *c, uint32_t i, uint32_t fault);
+/* m2d_conf_host_shown: kvm_mmu_set_spte @i, not of a fault: the host's page behind it. */
+void m2d_conf_host_shown(M2dConform *c, uint32_t i);
 void m2d_conf_host_unmapped(M2dConform *c, uint64_t start, uint64_t end);
 void m2d_conf_host_init(M2dConform *c);
 /* m2d_conf_host_forget: pages that were made up for a fault that came to nothing. */
@@ -292,6 +295,9 @@ void m2d_conf_notifier_changes(M2dConform *c, uint32_t t);
 
 void m2d_conf_tables_new(M2dConform *c);
 void m2d_conf_guest_free(M2dConform *c);
+/* m2d_conf_guest_read, m2d_conf_guest_write: @size bytes of guest memory, 1 to 8, aligned. */
+uint64_t m2d_conf_guest_read(M2dConform *c, uint64_t gpa, unsigned size);
+void m2d_conf_guest_write(M2dConform *c, uint64_t gpa, unsigned size, uint64_t value);
 /* m2d_conf_locate_walk: note where the entries of the walk at event @i are, for a guest with this
  * CR3; m2d_conf_note_store: it is for a store. All of both before the first event is driven. */
 void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i);
@@ -309,6 +315,12 @@ bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn);
 /* m2d_conf_stored: the guest stores to @gpa: what the next walk of that entry shows lies there now.
  * Returns it. */
 uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t now);
+
+/* --- guest-invlpg.c ----------------------------------------------------------------------------
+ */
+
+/* m2d_conf_guest_invlpg: INVLPG at event @i: what it shows of the guest's entry. */
+void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i);
 
 /* --- guest.c ----------------------------------------------------------------------------------
  */

@@ -46,6 +46,7 @@ typedef void (*M2dConfRowFn)(const M2dConfRow *row, void *data);
 
 typedef struct {
 	uint64_t kernel, same, different, missing, additional;
+	uint64_t input; /* of the kernel's, beside @kernel: taken as input */
 } M2dConfCount;
 
 typedef struct {

@@ -17,22 +17,30 @@ static gpointer word_key(uint64_t gpa)
 	return (gpointer)((gpa >> 3) + 1);
 }
 
-static uint64_t read_memory(void *data, uint64_t gpa, unsigned size)
+uint64_t m2d_conf_guest_read(M2dConform *c, uint64_t gpa, unsigned size)
 {
-	M2dConform *c = data;
 	uint64_t word = (uint64_t)g_hash_table_lookup(c->words, word_key(gpa)) >> 8 * (gpa & 7);
 
 	return size == 8 ? word : word & m2d_low_mask(8 * size);
 }
 
-static void write_memory(void *data, uint64_t gpa, unsigned size, uint64_t value)
+void m2d_conf_guest_write(M2dConform *c, uint64_t gpa, unsigned size, uint64_t value)
 {
-	M2dConform *c = data;
 	uint64_t mask = (size == 8 ? UINT64_MAX : m2d_low_mask(8 * size)) << 8 * (gpa & 7);
 	uint64_t word = (uint64_t)g_hash_table_lookup(c->words, word_key(gpa));
 
 	word = (word & ~mask) | (value << 8 * (gpa & 7) & mask);
 	g_hash_table_insert(c->words, word_key(gpa), (gpointer)word);
+}
+
+static uint64_t read_contents(void *data, uint64_t gpa, unsigned size)
+{
+	return m2d_conf_guest_read(data, gpa, size);
+}
+
+static void write_contents(void *data, uint64_t gpa, unsigned size, uint64_t value)
+{
+	m2d_conf_guest_write(data, gpa, size, value);
 }
 
 /* --- walks ------------------------------------------------------------------------------------ */
@@ -133,8 +141,8 @@ static void table_moved(M2dConform *c, uint64_t from, uint64_t to, unsigned size
 
 	for (uint64_t at = 0; at < M2D_PAGE_SIZE; at += size) {
 		uint32_t i = seen_next(c, to + at, now - 1);
-		uint64_t seen, in_from = read_memory(c, from + at, size);
-		uint64_t in_to = read_memory(c, to + at, size);
+		uint64_t seen, in_from = m2d_conf_guest_read(c, from + at, size);
+		uint64_t in_to = m2d_conf_guest_read(c, to + at, size);
 
 		if (i == M2D_CONF_NONE || in_from == 0 || (in_from | AD) == (in_to | AD))
 			continue;
@@ -145,7 +153,7 @@ static void table_moved(M2dConform *c, uint64_t from, uint64_t to, unsigned size
 	if (moved <= stayed)
 		return;
 	for (uint64_t at = 0; at < M2D_PAGE_SIZE; at += 8)
-		write_memory(c, to + at, 8, read_memory(c, from + at, 8));
+		m2d_conf_guest_write(c, to + at, 8, m2d_conf_guest_read(c, from + at, 8));
 }
 
 /* The table that @entry of @level leads to; 0: none. */
@@ -168,7 +176,7 @@ static void put_entry(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint
 	unsigned level = (unsigned)m2d_conf_event(c, i)->u.element.level;
 	unsigned size = 1u << fmt->entry_shift;
 	uint64_t value = m2d_conf_event(c, i)->u.element.pte;
-	uint64_t from = table_of(fmt, level, read_memory(c, gpa, size));
+	uint64_t from = table_of(fmt, level, m2d_conf_guest_read(c, gpa, size));
 	uint64_t to = table_of(fmt, level, value);
 
 	if (from != 0 && to != 0 && from != to) {
@@ -179,7 +187,7 @@ static void put_entry(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint
 		if (level == 2 && first != NULL)
 			g_hash_table_insert(c->first_page, (gpointer)(to >> M2D_PAGE_SHIFT), first);
 	}
-	write_memory(c, gpa, size, value);
+	m2d_conf_guest_write(c, gpa, size, value);
 }
 
 void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i)
@@ -270,10 +278,11 @@ uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 	if (i == M2D_CONF_NONE ||
 	    first_after(g_hash_table_lookup(c->store_at, (gpointer)gpa), now) < i)
 		/* What it holds until the store after this one is never seen. */
-		write_memory(c, gpa, size, read_memory(c, gpa, size) & ~(uint64_t)M2D_PTE_A);
+		m2d_conf_guest_write(c, gpa, size,
+				     m2d_conf_guest_read(c, gpa, size) & ~(uint64_t)M2D_PTE_A);
 	else
 		put_entry(c, fmt, gpa, i, now);
-	return read_memory(c, gpa, size);
+	return m2d_conf_guest_read(c, gpa, size);
 }
 
 void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i)
@@ -294,7 +303,7 @@ static void free_list(gpointer list)
 void m2d_conf_tables_new(M2dConform *c)
 {
 	c->words = g_hash_table_new(NULL, NULL);
-	c->contents = (M2dGuestContents){read_memory, write_memory, c};
+	c->contents = (M2dGuestContents){read_contents, write_contents, c};
 	c->vm->contents = &c->contents;
 	c->element_gpa = g_array_sized_new(FALSE, TRUE, sizeof(uint64_t), c->events->len);
 	g_array_set_size(c->element_gpa, c->events->len);

@@ -256,6 +256,7 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 		break;
 	case M2D_CAP_MMU_INVLPG:
 		m2d_conf_finish_ops(c, task);
+		m2d_conf_guest_invlpg(c, task, i);
 		M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_mmu_invlpg,
 			       .vcpu = (uint32_t)task->vcpu, .gva = e->u.invlpg.gva);
 		break;

@@ -176,6 +176,16 @@ void m2d_conf_host_requested(M2dConform *c, uint32_t i)
 	}
 }
 
+void m2d_conf_host_shown(M2dConform *c, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, space_of(c, i), e->u.set_spte.gfn);
+
+	if (slot != NULL && e->u.set_spte.level == 1)
+		learn(c, slot, e->u.set_spte.gfn, m2d_spte_pfn(&c->vm->fmt, e->u.set_spte.spte), 1,
+		      host_writable(c, e->u.set_spte.spte));
+}
+
 /* Of the page fault at event @i, as far as it is known; UINT64_MAX: it is not. */
 static uint64_t fault_gfn(const M2dConform *c, uint32_t i)
 {
