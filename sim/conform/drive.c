@@ -299,6 +299,9 @@ static void end_early(M2dConform *c, M2dConfTask *task, uint32_t i)
 		return;
 	if (op->kind == M2D_CONF_OP_ENTER)
 		return;
+	/* Where a capture ends, a memslot ioctl may still be waiting. */
+	if (n == M2D_CONF_NONE && op->kind == M2D_CONF_OP_REGION && kind != M2D_CAP_INVAL_MMIO)
+		return;
 	if (c->vm->rt->task[op->actor]->point == M2D_PT_FLUSH_BEGUN) {
 		op->due = true;
 		return;
@@ -381,9 +384,8 @@ bool m2d_conform_run(M2dConform *c, GError **error)
 			return false;
 		}
 	}
-	for (uint32_t t = 0; t < c->tasks->len; t++) {
-		m2d_conf_finish_ops(c, m2d_conf_task(c, t));
+	/* What is under way where the capture ends stays so. */
+	for (uint32_t t = 0; t < c->tasks->len; t++)
 		m2d_conf_close(c, t);
-	}
 	return true;
 }
