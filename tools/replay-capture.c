@@ -8,6 +8,7 @@
 
 #include "sim/base/error.h"
 #include "sim/conform/conform.h"
+#include "sim/vm/knobs.h"
 #include "tools/import-capture.h"
 
 #define ENOUGH 99 /* per cent that the model must predict for status 0 */
@@ -210,15 +211,20 @@ static int replay(const char *path, const M2dReplayCapture *opt, M2dCapture *cap
 {
 	g_autoptr(M2dConform) c = m2d_conform_new(conf);
 	M2dCaptureRead read = {.quiet = opt->quiet, .what = "read"};
+	M2dProgress *progress;
 	GError *error = NULL;
 	M2dConfCount total;
 	int status;
+	bool ok;
 
 	if (!m2d_tool_read_capture(&read, capture, add_event, c, &error)) {
 		g_prefix_error(&error, "%s: ", path);
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
 	}
-	if (!m2d_conform_run(c, &error)) {
+	progress = m2d_progress_new("replay", "events", m2d_conform_events(c), opt->quiet);
+	ok = m2d_conform_run(c, on_progress, progress, &error);
+	m2d_progress_free(progress);
+	if (!ok) {
 		g_prefix_error(&error, "%s: ", path);
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
 	}
@@ -239,8 +245,13 @@ int m2d_replay_capture(const char *path, const M2dReplayCapture *opt)
 	g_autoptr(GString) out = g_string_new(NULL);
 	Rows rows = {.opt = opt, .out = out};
 	M2dConfOptions conf = {.kvm = opt->kvm};
+	M2dKnobs knobs;
 	GError *error = NULL;
 
+	if (opt->kvm != NULL && !m2d_knobs_profile(&knobs, opt->kvm, &error)) {
+		g_prefix_error(&error, "--kvm: ");
+		return m2d_cmd_fail(&m2d_cmd_replay, error);
+	}
 	if (!add_duties(&conf.without, opt->without, &error))
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
 	if (opt->at != NULL && !parse_at(&rows, opt->at))
@@ -255,6 +266,5 @@ int m2d_replay_capture(const char *path, const M2dReplayCapture *opt)
 		conf.row = on_row;
 		conf.row_data = &rows;
 	}
-	(void)on_progress;
 	return replay(path, opt, capture, &conf);
 }

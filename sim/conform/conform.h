@@ -54,10 +54,10 @@ typedef struct {
 	M2dDutySet without;
 	M2dConfRowFn row; /* NULL, or told of every row, window by window */
 	void *row_data;
-	/* Told of events done; false: stop. */
-	bool (*progress)(uint64_t done, uint64_t total, void *data);
-	void *progress_data;
 } M2dConfOptions;
+
+/* Told of events done; false: stop. */
+typedef bool (*M2dConfProgressFn)(uint64_t done, uint64_t total, void *data);
 
 typedef struct _M2dConform M2dConform;
 
@@ -71,7 +71,9 @@ void m2d_conform_add(M2dConform *c, const M2dCapEvent *event);
  * m2d_conform_run: drive the model through all events. False with @error: the capture cannot be
  * replayed (TDP MMU, several VMs, more than the model holds), or M2D_ERROR_TRANSIENT: stopped.
  */
-bool m2d_conform_run(M2dConform *c, GError **error);
+bool m2d_conform_run(M2dConform *c, M2dConfProgressFn progress, void *data, GError **error);
+/* m2d_conform_events: kept, all in all. */
+uint64_t m2d_conform_events(const M2dConform *c);
 
 /* m2d_conform_count: of kind @kind below M2D_CONF_KINDS; counted: events the MMU decides on. */
 const M2dConfCount *m2d_conform_count(const M2dConform *c, unsigned kind);

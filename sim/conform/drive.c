@@ -364,7 +364,7 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 	end_early(c, task, i);
 }
 
-bool m2d_conform_run(M2dConform *c, GError **error)
+bool m2d_conform_run(M2dConform *c, M2dConfProgressFn progress, void *data, GError **error)
 {
 	if (!m2d_conf_stream_end(c, error) || !m2d_conf_world_new(c, error))
 		return false;
@@ -377,8 +377,7 @@ bool m2d_conform_run(M2dConform *c, GError **error)
 				    m2d_conf_event(c, i)->place);
 			return false;
 		}
-		if (i % 4096 == 0 && c->opt.progress != NULL &&
-		    !c->opt.progress(i, c->events->len, c->opt.progress_data)) {
+		if (i % 4096 == 0 && progress != NULL && !progress(i, c->events->len, data)) {
 			g_set_error(error, M2D_ERROR, M2D_ERROR_TRANSIENT,
 				    "interrupted after %u events", i);
 			return false;

@@ -117,6 +117,11 @@ void m2d_conform_add(M2dConform *c, const M2dCapEvent *event)
 	learn(c, task, event);
 }
 
+uint64_t m2d_conform_events(const M2dConform *c)
+{
+	return c->events->len;
+}
+
 static void choose_profile(M2dConform *c)
 {
 	const uint64_t *seen = c->seen;
