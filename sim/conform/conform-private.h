@@ -39,8 +39,10 @@ typedef enum {
 /* A thread of the host. */
 typedef struct {
 	uint32_t pid;
+	uint32_t number;                /* among the tasks */
 	int vcpu;                       /* that it runs; -1: none */
 	uint32_t last;                  /* its event read last, while they are linked */
+	uint32_t at;                    /* its last event so far */
 	M2dConfOp op[M2D_CONF_MAX_OPS]; /* innermost last */
 	unsigned n_ops;
 	bool faulted;         /* a page fault in this window */

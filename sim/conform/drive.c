@@ -338,6 +338,7 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 	M2dConfTask *task = m2d_conf_task(c, t);
 
 	c->now = i;
+	task->at = i;
 	if (e->kind != M2D_CAP_ENTRY && !(task->vcpu >= 0 && of_entry(e->kind)))
 		m2d_conf_finish_due(c);
 	m2d_conf_tidy(c, task);

@@ -7,6 +7,7 @@
  */
 #include "sim/conform/conform-private.h"
 #include "sim/kvm/drive.h"
+#include "sim/vm/request.h"
 
 #define MAX_STEPS 1000000u
 
@@ -84,6 +85,48 @@ static void unblock(M2dConform *c, unsigned actor)
 	}
 }
 
+/* The vCPU of @task drops an obsolete root while kvm_zap_obsolete_pages() lets others have
+ * mmu_lock: it loads another before thread @t has committed. */
+static bool reloads_within(const M2dConform *c, const M2dConfTask *task, const M2dConfTask *zapper)
+{
+	uint32_t load, commit;
+
+	if (task->vcpu < 0 || task->at == M2D_CONF_NONE || c->vm->vcpu[task->vcpu]->in_guest ||
+	    !(c->vm->vcpu[task->vcpu]->requests >> M2D_REQ_MMU_FREE_OBSOLETE_ROOTS & 1))
+		return false;
+	load = m2d_conf_find(c, task->at, M2D_CAP_MMU_LOAD);
+	commit = m2d_conf_find(c, zapper->at, M2D_CAP_COMMIT_ZAP);
+	return load != M2D_CONF_NONE && load < commit;
+}
+
+static void lock_broken(M2dConform *c, const M2dConfTask *zapper)
+{
+	for (guint t = 0; t < c->tasks->len; t++) {
+		M2dConfTask *task = m2d_conf_task(c, t);
+
+		if (task == zapper || !reloads_within(c, task, zapper))
+			continue;
+		m2d_conf_tidy(c, task);
+		m2d_conf_give_up(c, task);
+		m2d_conf_finish_but_entry(c, task);
+		if (task->n_ops != 0 || !m2d_conf_start_enter(c, task))
+			continue;
+		while (m2d_conf_runs(c, (unsigned)task->vcpu) &&
+		       c->vm->vcpu[task->vcpu]->mmu.root.sp != 0)
+			m2d_conf_step(c, (unsigned)task->vcpu);
+	}
+}
+
+static bool zaps_all(const M2dRuntime *rt, unsigned actor)
+{
+	const M2dFrame *f;
+
+	if (rt->task[actor]->sp == 0 || rt->task[actor]->point != M2D_PT_UNLOCKED)
+		return false;
+	f = m2d_rt_top(rt, actor);
+	return f->routine == M2D_R_m2d_mmu_zap_all_fast;
+}
+
 void m2d_conf_step(M2dConform *c, unsigned actor)
 {
 	M2dRuntime *rt = c->vm->rt;
@@ -92,8 +135,11 @@ void m2d_conf_step(M2dConform *c, unsigned actor)
 		c->stuck = n == MAX_STEPS;
 		unblock(c, actor);
 	}
-	if (!c->stuck)
-		m2d_rt_step(rt, actor);
+	if (c->stuck)
+		return;
+	m2d_rt_step(rt, actor);
+	if (zaps_all(rt, actor) && c->actor_task[actor] != M2D_CONF_NONE)
+		lock_broken(c, m2d_conf_task(c, c->actor_task[actor]));
 }
 
 void m2d_conf_finish(M2dConform *c, unsigned actor)
@@ -222,7 +268,7 @@ bool m2d_conf_start_enter(M2dConform *c, M2dConfTask *task)
 		return false;
 	m2d_conf_registers(c, task);
 	m2d_op_preset(&op, M2D_OP_ENTER);
-	c->actor_task[task->vcpu] = g_array_index(c->task_of, uint32_t, c->now);
+	c->actor_task[task->vcpu] = task->number;
 	if (!m2d_kvm_start(c->vm, (unsigned)task->vcpu, &op, NULL))
 		return false;
 	push(c, task, M2D_CONF_OP_ENTER, (unsigned)task->vcpu);

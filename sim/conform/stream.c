@@ -63,8 +63,9 @@ static uint32_t task_of_pid(M2dConform *c, uint32_t pid)
 		return GPOINTER_TO_UINT(found) - 1;
 	t = g_new0(M2dConfTask, 1);
 	t->pid = pid;
+	t->number = c->tasks->len;
 	t->vcpu = -1;
-	t->last = M2D_CONF_NONE;
+	t->last = t->at = M2D_CONF_NONE;
 	t->kernel = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	t->model = g_array_new(FALSE, FALSE, sizeof(M2dConfItem));
 	g_array_append_val(c->tasks, t);
