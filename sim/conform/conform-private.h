@@ -15,6 +15,7 @@
 typedef struct {
 	uint8_t actor;
 	uint8_t kind;        /* M2dConfOpKind */
+	bool emulates;       /* a load or store */
 	bool given_up;       /* a page fault whose last event is past */
 	bool due;            /* its last event is past; to be finished at the thread's next one */
 	bool creates;        /* a region that is not there yet */
@@ -329,6 +330,9 @@ void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i);
 
 /* m2d_conf_guest_init: registers of the vCPUs as far as the capture tells; the model exists. */
 void m2d_conf_guest_init(M2dConform *c);
+/* m2d_conf_guest_stores: behind event @i: a store that KVM performs for the guest, if that is next.
+ */
+void m2d_conf_guest_stores(M2dConform *c, M2dConfTask *task, uint32_t i);
 /* m2d_conf_page_synced: the model is about to read the table that @sp shadows; it is protected. */
 void m2d_conf_page_synced(M2dConform *c, const M2dSp *sp);
 /* m2d_conf_guest_event: event @i of @t's vCPU, if it is the guest's doing, begins an operation. */

@@ -362,6 +362,7 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 		task->n_kernel[e->kind]++;
 		advance(c, task, e->kind);
 	}
+	m2d_conf_guest_stores(c, task, i);
 	end_early(c, task, i);
 }
 

@@ -137,6 +137,8 @@ static uint32_t seen_next(const M2dConform *c, uint64_t gpa, uint32_t i)
  */
 static void table_moved(M2dConform *c, uint64_t from, uint64_t to, unsigned size, uint32_t now)
 {
+	uint64_t first =
+		(uint64_t)g_hash_table_lookup(c->first_page, (gpointer)(from >> M2D_PAGE_SHIFT));
 	unsigned moved = 0, stayed = 0;
 
 	for (uint64_t at = 0; at < M2D_PAGE_SIZE; at += size) {
@@ -145,6 +147,9 @@ static void table_moved(M2dConform *c, uint64_t from, uint64_t to, unsigned size
 		uint64_t in_to = m2d_conf_guest_read(c, to + at, size);
 
 		if (i == M2D_CONF_NONE || in_from == 0 || (in_from | AD) == (in_to | AD))
+			continue;
+		/* Seen when it was in another place again. */
+		if (first != 0 && g_array_index(c->element_page, uint64_t, i) != first + at / size)
 			continue;
 		seen = m2d_conf_event(c, i)->u.element.pte | AD;
 		moved += (in_from | AD) == seen;

@@ -166,6 +166,7 @@ static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 	uint32_t vcpu = (uint32_t)task->vcpu;
 	const M2dPteFormat *fmt = &c->vm->vcpu[vcpu]->mmu.gfmt;
 	uint64_t gpa, value = 0;
+	M2dConfOp *op = NULL;
 
 	m2d_conf_finish_ops(c, task);
 	m2d_conf_guest_walk(c, t, i);
@@ -177,9 +178,12 @@ static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 		M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_mmu_walk_addr, .vcpu = vcpu,
 			       .gva = addr, .access = error);
 	else
-		M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_emulate, .vcpu = vcpu,
-			       .kind = error & M2D_PFEC_W ? M2D_ACC_WRITE : M2D_ACC_READ, .size = 8,
-			       .user = (error & M2D_PFEC_U) != 0, .gva = addr, .value = value);
+		op = M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_emulate, .vcpu = vcpu,
+				    .kind = error & M2D_PFEC_W ? M2D_ACC_WRITE : M2D_ACC_READ,
+				    .size = 8, .user = (error & M2D_PFEC_U) != 0, .gva = addr,
+				    .value = value);
+	if (op != NULL)
+		op->emulates = true;
 }
 
 static void on_emulate(M2dConform *c, uint32_t t, uint32_t i)
@@ -213,6 +217,27 @@ static void on_hv_flush(M2dConform *c, uint64_t mask)
 	for (unsigned i = 0; i < c->vm->n_vcpus; i++)
 		if (mask == 0 || mask >> i & 1)
 			m2d_make_request(c->vm, i, M2D_REQ_TLB_FLUSH_GUEST);
+}
+
+/* Between a store that KVM performs and mmu_lock nothing is recorded. */
+void m2d_conf_guest_stores(M2dConform *c, M2dConfTask *task, uint32_t i)
+{
+	const M2dConfOp *op = task->n_ops != 0 ? &task->op[task->n_ops - 1] : NULL;
+	const M2dTask *t;
+	uint32_t n = m2d_conf_next(c, i);
+
+	if (op == NULL || !op->emulates)
+		return;
+	if (n != M2D_CONF_NONE) {
+		unsigned kind = m2d_conf_event(c, n)->kind;
+
+		if (kind == M2D_CAP_WALK_ELEMENT || kind == M2D_CAP_WALK_ACCESSED ||
+		    kind == M2D_CAP_WALK_DIRTY)
+			return;
+	}
+	t = c->vm->rt->task[op->actor];
+	while (t->sp != 0 && t->point != M2D_PT_EMULATED && t->point != M2D_PT_LOCK)
+		m2d_conf_step(c, op->actor);
 }
 
 void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)

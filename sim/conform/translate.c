@@ -191,11 +191,26 @@ static bool same_place(M2dConform *c, uint64_t kernel, uint64_t model, bool bind
 	return fits;
 }
 
+/* The tracepoint reads the SPTE after it was set: another vCPU's hardware may have used it by then.
+ */
+static bool same_spte(const M2dConform *c, uint64_t kernel, uint64_t model)
+{
+	uint64_t more = kernel & ~model;
+
+	if (kernel == model)
+		return true;
+	return c->n_vcpus > 1 && (model & ~kernel) == 0 &&
+	       (more & ~(uint64_t)(M2D_PTE_A | M2D_PTE_D)) == 0 &&
+	       (!(more & M2D_PTE_D) || kernel & M2D_PTE_RW);
+}
+
 static bool same_field(M2dConform *c, const M2dCapEvent *k, const M2dConfItem *m, unsigned i,
 		       bool bind)
 {
 	if (m->kind == M2D_CAP_SET_SPTE && i == 4)
 		return same_place(c, k->u.f[i], m->f[i], bind);
+	if (m->kind == M2D_CAP_SET_SPTE && i == 1)
+		return same_spte(c, k->u.f[i], m->f[i]);
 	if (m->kind == M2D_CAP_FAST_FAULT && i == 2)
 		return ((k->u.f[i] ^ m->f[i]) & 0x1f) == 0;
 	return k->u.f[i] == m->f[i];
