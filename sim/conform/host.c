@@ -49,8 +49,30 @@ void m2d_conf_host_forget(M2dConform *c)
 	g_array_set_size(c->fake, 0);
 }
 
+typedef struct {
+	M2dConform *c;
+	uint64_t start, end;
+} Range;
+
+static gboolean unmap_known(gpointer key, gpointer value, gpointer data)
+{
+	const Range *r = data;
+	uint64_t page = (uint64_t)key - 1;
+
+	if (page < r->start || page >= r->end)
+		return FALSE;
+	m2d_hostmm_detach(r->c->vm, page);
+	return TRUE;
+}
+
 void m2d_conf_host_unmapped(M2dConform *c, uint64_t start, uint64_t end)
 {
+	Range r = {c, start, end};
+
+	if (end - start > g_hash_table_size(c->pages)) {
+		g_hash_table_foreach_remove(c->pages, unmap_known, &r);
+		return;
+	}
 	for (uint64_t page = start; page < end; page++) {
 		if (page_get(c, page) == 0)
 			continue;
