@@ -21,6 +21,7 @@ typedef struct {
 	bool creates;        /* a region that is not there yet */
 	bool removes;        /* or will not be */
 	bool published;      /* a region whose first change can be seen */
+	bool applied;        /* and the last one */
 	uint64_t start, end; /* notifiers: pages of the model's process; regions: gfns */
 	uint64_t from;       /* regions: gfn before the move */
 	uint64_t seq;        /* page faults: of invalidations, as it was read */

@@ -296,6 +296,7 @@ void m2d_conf_step_op(M2dConform *c, M2dConfOp *op)
 	m2d_conf_step(c, op->actor);
 	point = c->vm->rt->task[op->actor]->point;
 	op->published |= point == M2D_PT_SLOT_INVALID || point == M2D_PT_SLOT_PUBLISHED;
+	op->applied |= point == M2D_PT_SLOT_PUBLISHED;
 }
 
 /* Operations that wait to ask for a flush, behind their last event. A vCPU that enters the guest

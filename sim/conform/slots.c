@@ -26,7 +26,8 @@ static M2dConfOp *region_of(M2dConform *c, uint64_t gfn)
  * it still finds it as it was. */
 static bool not_yet_seen(const M2dConform *c, const M2dConfOp *op, uint32_t i)
 {
-	bool there = m2d_slot_visible(m2d_gfn_to_slot(c->vm, 0, op->start));
+	uint64_t start = op->creates ? op->start : op->from, n = op->end - op->start;
+	bool there = m2d_slot_visible(m2d_gfn_to_slot(c->vm, 0, start));
 
 	for (; i < c->events->len; i++) {
 		const M2dCapEvent *e = m2d_conf_event(c, i);
@@ -36,12 +37,38 @@ static bool not_yet_seen(const M2dConform *c, const M2dConfOp *op, uint32_t i)
 		if (e->kind == M2D_CAP_INVAL_MMIO)
 			return false;
 		if (e->kind != M2D_CAP_PAGE_FAULT || !m2d_conf_fault_gfn(c, i, &gfn) ||
-		    gfn < op->start || gfn >= op->end)
+		    gfn - start >= n)
 			continue;
 		outcome = m2d_conf_outcome(c, i);
 		return there ? outcome == M2D_CONF_OUT_MAPPED : outcome == M2D_CONF_OUT_EMULATED;
 	}
 	return false;
+}
+
+/* The same of a memslot that is invalid, and will be gone or elsewhere: a fault behind event @i is
+ * still retried. */
+static bool still_invalid(const M2dConform *c, const M2dConfOp *op, uint32_t i)
+{
+	for (; i < c->events->len; i++) {
+		const M2dCapEvent *e = m2d_conf_event(c, i);
+		uint64_t gfn;
+
+		if (e->kind == M2D_CAP_INVAL_MMIO)
+			return false;
+		if (e->kind == M2D_CAP_PAGE_FAULT && m2d_conf_fault_gfn(c, i, &gfn) &&
+		    gfn - op->from < op->end - op->start)
+			return m2d_conf_outcome(c, i) == M2D_CONF_OUT_NONE;
+	}
+	return false;
+}
+
+/* What it had to zap is zapped: only its generation is still to be told. */
+static bool zapped(const M2dConform *c, const M2dConfTask *task)
+{
+	uint32_t n = task->at != M2D_CONF_NONE ? m2d_conf_next(c, task->at) : M2D_CONF_NONE;
+
+	return n != M2D_CONF_NONE && m2d_conf_event(c, n)->kind == M2D_CAP_INVAL_MMIO &&
+	       m2d_conf_event(c, task->at)->kind != M2D_CAP_SET_REGION;
 }
 
 /* Changed memslots can be seen at once, unless an invalidation has to end first: so one that begins
@@ -52,11 +79,15 @@ void m2d_conf_publish_slots(M2dConform *c)
 		M2dConfTask *task = m2d_conf_task(c, t);
 		M2dConfOp *op = m2d_conf_top(task);
 
-		if (op == NULL || op->kind != M2D_CONF_OP_REGION || c->notifiers->len != 0 ||
-		    op->published || not_yet_seen(c, op, c->now))
+		if (op == NULL || op->kind != M2D_CONF_OP_REGION || c->notifiers->len != 0)
 			continue;
-		while (!op->published && m2d_conf_runs(c, op->actor))
-			m2d_conf_step_op(c, op);
+		if (!op->published && !not_yet_seen(c, op, c->now))
+			while (!op->published && m2d_conf_runs(c, op->actor))
+				m2d_conf_step_op(c, op);
+		if (op->published && !op->applied && zapped(c, task) &&
+		    !still_invalid(c, op, c->now))
+			while (!op->applied && m2d_conf_runs(c, op->actor))
+				m2d_conf_step_op(c, op);
 	}
 }
 
