@@ -36,6 +36,24 @@ static bool on_progress(uint64_t done, uint64_t total, void *data)
 }
 
 /* "gfn=200 spte=10269ce67": fields of an event that are known. */
+static const char *const outcomes[] = {"", "retried", "mapped", "mended", "emulated", "injected"};
+
+/* "spte=10269ce67"; functions and outcomes by name. */
+static void put_field(GString *s, unsigned kind, const char *name, uint64_t v, bool marked)
+{
+	const char *text = NULL;
+
+	if (kind == M2D_CAP_FLUSH_REMOTE)
+		text = m2d_conform_function(v);
+	else if (kind == M2D_CONF_FAULT_OUTCOME && v < G_N_ELEMENTS(outcomes))
+		text = outcomes[v];
+	g_string_append_printf(s, " %s%s=", marked ? "*" : "", name);
+	if (text != NULL)
+		g_string_append(s, text);
+	else
+		g_string_append_printf(s, "%" PRIx64, v);
+}
+
 static void put_fields(GString *s, unsigned kind, const uint64_t *f, uint32_t has, uint32_t marked)
 {
 	const char *names =
@@ -47,8 +65,7 @@ static void put_fields(GString *s, unsigned kind, const uint64_t *f, uint32_t ha
 		if (**p == '\0')
 			continue;
 		if (has >> n & 1)
-			g_string_append_printf(s, " %s%s=%" PRIx64, marked >> n & 1 ? "*" : "", *p,
-					       f[n]);
+			put_field(s, kind, *p, f[n], marked >> n & 1);
 		n++;
 	}
 }

@@ -258,6 +258,15 @@ void m2d_conf_settle_log(M2dConform *c, uint32_t i);
 /* m2d_conf_slot_fits: they are as @outcome wants. */
 bool m2d_conf_slot_fits(const M2dConform *c, uint32_t i, M2dConfOutcome outcome);
 
+/* --- callers.c --------------------------------------------------------------------------------
+ */
+
+/* m2d_conf_flush_caller: the function that asks for the remote flush that is just announced, as
+ * m2d_cap_symbol() has it; 0: it has no name in the kernel. */
+uint64_t m2d_conf_flush_caller(const M2dConform *c);
+/* m2d_conf_same_caller: as far as both are known. */
+bool m2d_conf_same_caller(uint64_t kernel, uint64_t model);
+
 /* --- drive.c ----------------------------------------------------------------------------------
  */
 

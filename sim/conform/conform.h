@@ -82,6 +82,8 @@ bool m2d_conform_counted(const M2dConform *c, unsigned kind);
 M2dConfCount m2d_conform_total(const M2dConform *c);
 /* m2d_conform_kind_name: of any kind below M2D_CONF_KINDS. */
 const char *m2d_conform_kind_name(unsigned kind);
+/* m2d_conform_function: name of a function that asks for flushes, as events have it; NULL. */
+const char *m2d_conform_function(uint64_t function);
 /* m2d_conform_profile: the kernel profile; why: how it was found. */
 const char *m2d_conform_profile(const M2dConform *c, const char **why);
 /* m2d_conform_mmu: "direct" or "shadow". */

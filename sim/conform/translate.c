@@ -118,6 +118,9 @@ static bool translate(const M2dConform *c, const M2dEvent *e, M2dConfItem *item)
 				  : M2D_CAP_SVM_FLUSH_GVA,
 		      a + 1, a[0] == 3);
 		return true;
+	case M2D_E_FLUSH_REMOTE:
+		plain(item, M2D_CAP_FLUSH_REMOTE, (const uint64_t[]){m2d_conf_flush_caller(c)}, 1);
+		return true;
 	default:
 		plain(item, same[i].kind, a, same[i].n);
 		if (e->type == M2D_E_MARK_MMIO_SPTE)
@@ -211,6 +214,8 @@ static bool same_field(M2dConform *c, const M2dCapEvent *k, const M2dConfItem *m
 		return same_place(c, k->u.f[i], m->f[i], bind);
 	if (m->kind == M2D_CAP_SET_SPTE && i == 1)
 		return same_spte(c, k->u.f[i], m->f[i]);
+	if (m->kind == M2D_CAP_FLUSH_REMOTE)
+		return m2d_conf_same_caller(k->u.f[i], m->f[i]);
 	if (m->kind == M2D_CAP_FAST_FAULT && i == 2)
 		return ((k->u.f[i] ^ m->f[i]) & 0x1f) == 0;
 	return k->u.f[i] == m->f[i];

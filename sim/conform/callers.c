@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who asks for a remote flush: the probe of kvm_flush_remote_tlbs() records the function that it
+ * returns to, the model's routines are frames on its stack. Functions that compilers put into
+ * others have other names in other kernels; one that is not known here is not compared.
+ */
+#include <string.h>
+
+#include "sim/conform/conform-private.h"
+#include "sim/vm/request.h"
+
+typedef enum {
+	NOBODY,
+	COMMIT,
+	INVALIDATE,
+	AGE,
+	LOG,
+	COLLAPSE,
+	SET_SPTE,
+	LINK,
+	VALIDATE,
+	GET_PAGE,
+	SYNC,
+	WRITE,
+	INVLPG,
+} Caller;
+
+static const struct {
+	Caller caller;
+	const char *name;
+} functions[] = {
+	{COMMIT, "kvm_mmu_commit_zap_page"},
+	{INVALIDATE, "kvm_mmu_notifier_invalidate_range_start"},
+	{AGE, "kvm_mmu_notifier_clear_flush_young"},
+	{LOG, "kvm_arch_flush_remote_tlbs_memslot"},
+	{LOG, "kvm_flush_remote_tlbs_memslot"},
+	{LOG, "kvm_get_dirty_log_protect"},
+	{LOG, "kvm_clear_dirty_log_protect"},
+	{LOG, "kvm_set_memslot"},
+	{COLLAPSE, "kvm_rmap_zap_collapsible_sptes"},
+	{COLLAPSE, "kvm_mmu_zap_collapsible_sptes"},
+	{SET_SPTE, "mmu_set_spte"},
+	{LINK, "__link_shadow_page"},
+	{VALIDATE, "validate_direct_spte"},
+	{GET_PAGE, "__kvm_mmu_get_shadow_page"},
+	{SYNC, "mmu_sync_children"},
+	{WRITE, "kvm_mmu_pte_write"},
+	{WRITE, "kvm_mmu_track_write"},
+	{INVLPG, "paging64_invlpg"},
+	{INVLPG, "paging32_invlpg"},
+	{INVLPG, "__kvm_mmu_invalidate_addr"},
+};
+
+/* The first of each is what the model's are shown as. */
+static const struct {
+	uint16_t routine;
+	Caller caller;
+} routines[] = {
+	{M2D_R_m2d_mmu_commit_zap, COMMIT},
+	{M2D_R_m2d_mmu_notifier_start, INVALIDATE},
+	{M2D_R_m2d_mmu_notifier_age, AGE},
+	{M2D_R_m2d_slot_apply_flags, LOG},
+	{M2D_R_m2d_get_dirty_log, LOG},
+	{M2D_R_m2d_clear_dirty_log, LOG},
+	{M2D_R_m2d_mmu_zap_collapsible, COLLAPSE},
+	{M2D_R_m2d_mmu_set_spte, SET_SPTE},
+	{M2D_R_m2d_mmu_link_page, LINK},
+	{M2D_R_m2d_mmu_direct_map, VALIDATE},
+	{M2D_R_m2d_mmu_get_page, GET_PAGE},
+	{M2D_R_m2d_mmu_sync_children, SYNC},
+	{M2D_R_m2d_mmu_track_write, WRITE},
+};
+
+static uint64_t symbol(const char *name)
+{
+	return m2d_cap_symbol(name, (unsigned)strlen(name));
+}
+
+static Caller caller_of(uint64_t function)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(functions); i++)
+		if (symbol(functions[i].name) == function)
+			return functions[i].caller;
+	return NOBODY;
+}
+
+/* The frame below the one whose end is at @sp; moves @sp there. */
+static const M2dFrame *below(const M2dTask *t, uint32_t *sp)
+{
+	uint64_t room;
+
+	if (*sp < 8)
+		return NULL;
+	memcpy(&room, t->stack + *sp - 8, 8);
+	*sp -= (uint32_t)room + 8;
+	return (const M2dFrame *)(const void *)(t->stack + *sp);
+}
+
+uint64_t m2d_conf_flush_caller(const M2dConform *c)
+{
+	const M2dRuntime *rt = c->vm->rt;
+	const M2dTask *t = rt->task[rt->current];
+	uint32_t sp = t->sp;
+	const M2dFrame *f;
+
+	while ((f = below(t, &sp)) != NULL) {
+		for (unsigned i = 0; i < G_N_ELEMENTS(routines); i++) {
+			if (routines[i].routine != f->routine)
+				continue;
+			for (unsigned k = 0;; k++)
+				if (functions[k].caller == routines[i].caller)
+					return symbol(functions[k].name);
+		}
+		/* Only wrappers are looked through. */
+		if (f->routine != M2D_R_m2d_flush_remote_tlbs &&
+		    f->routine != M2D_R_m2d_mmu_flush_gfn &&
+		    f->routine != M2D_R_m2d_mmu_flush_or_zap)
+			break;
+	}
+	return 0;
+}
+
+bool m2d_conf_same_caller(uint64_t kernel, uint64_t model)
+{
+	Caller k = caller_of(kernel), m = caller_of(model);
+
+	return k == NOBODY || m == NOBODY || k == m;
+}
+
+const char *m2d_conform_function(uint64_t function)
+{
+	for (unsigned i = 0; i < G_N_ELEMENTS(functions); i++)
+		if (symbol(functions[i].name) == function)
+			return functions[i].name;
+	return NULL;
+}
