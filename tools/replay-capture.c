@@ -141,22 +141,31 @@ static void print_count(const char *name, const M2dConfCount *n)
 	       name, n->kernel, n->same, share(n), n->different, n->missing, n->additional);
 }
 
+/* Kinds that make up the total, or the others. */
+static void print_kinds(const M2dConform *c, bool counted)
+{
+	for (unsigned k = 0; k < M2D_CONF_KINDS; k++) {
+		const M2dConfCount *n = m2d_conform_count(c, k);
+
+		if (m2d_conform_counted(c, k) == counted && n->kernel + n->additional != 0)
+			print_count(m2d_conform_kind_name(k), n);
+	}
+}
+
 static void print_text(const M2dCapture *capture, const M2dConform *c)
 {
 	const char *why, *profile = m2d_conform_profile(c, &why);
-	M2dConfCount total = m2d_conform_total(c);
+	M2dConfCount total = m2d_conform_total(c, false), all = m2d_conform_total(c, true);
 
 	printf("%s, %s MMU, model of Linux %s (%s)\n\n", m2d_capture_source(capture),
 	       m2d_conform_mmu(c), profile, why);
 	printf("%-28s %9s %9s %9s %9s %9s %9s\n", "event", "kernel", "predicted", "share",
 	       "different", "missing", "additional");
-	for (unsigned k = 0; k < M2D_CONF_KINDS; k++) {
-		const M2dConfCount *n = m2d_conform_count(c, k);
-
-		if (n->kernel + n->additional != 0)
-			print_count(m2d_conform_kind_name(k), n);
-	}
+	print_kinds(c, true);
 	print_count("total", &total);
+	printf("\n");
+	print_kinds(c, false);
+	print_count("all compared", &all);
 	if (total.input != 0)
 		printf("\n%" PRIu64
 		       " SPTEs show guest entries that nothing else does: taken as input, "
@@ -180,7 +189,7 @@ static void emit_count(M2dJson *j, const char *name, const M2dConfCount *n)
 static void print_json(const char *path, const M2dCapture *capture, const M2dConform *c)
 {
 	const char *why, *profile = m2d_conform_profile(c, &why);
-	M2dConfCount total = m2d_conform_total(c);
+	M2dConfCount total = m2d_conform_total(c, false), all = m2d_conform_total(c, true);
 	M2dJson *j = m2d_json_new();
 	g_autofree char *text = NULL;
 
@@ -200,6 +209,7 @@ static void print_json(const char *path, const M2dCapture *capture, const M2dCon
 	}
 	m2d_json_object_end(j);
 	emit_count(j, "total", &total);
+	emit_count(j, "all", &all);
 	m2d_json_object_end(j);
 	text = m2d_json_finish(j);
 	fputs(text, stdout);
@@ -245,7 +255,7 @@ static int replay(const char *path, const M2dReplayCapture *opt, M2dCapture *cap
 		g_prefix_error(&error, "%s: ", path);
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
 	}
-	total = m2d_conform_total(c);
+	total = m2d_conform_total(c, false);
 	if (opt->json)
 		print_json(path, capture, c);
 	else

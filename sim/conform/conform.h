@@ -75,11 +75,13 @@ bool m2d_conform_run(M2dConform *c, M2dConfProgressFn progress, void *data, GErr
 /* m2d_conform_events: kept, all in all. */
 uint64_t m2d_conform_events(const M2dConform *c);
 
-/* m2d_conform_count: of kind @kind below M2D_CONF_KINDS; counted: events the MMU decides on. */
+/* m2d_conform_count: of kind @kind below M2D_CONF_KINDS. */
 const M2dConfCount *m2d_conform_count(const M2dConform *c, unsigned kind);
+/* m2d_conform_counted: what the MMU decides: SPTEs, shadow pages, outcomes of faults, flushes.
+ * Walks of the guest's tables, entries of functions and what was asked for are compared, too. */
 bool m2d_conform_counted(const M2dConform *c, unsigned kind);
-/* m2d_conform_total: over all counted kinds. */
-M2dConfCount m2d_conform_total(const M2dConform *c);
+/* m2d_conform_total: over all counted kinds; with @all over all that are compared. */
+M2dConfCount m2d_conform_total(const M2dConform *c, bool all);
 /* m2d_conform_kind_name: of any kind below M2D_CONF_KINDS. */
 const char *m2d_conform_kind_name(unsigned kind);
 /* m2d_conform_function: name of a function that asks for flushes, as events have it; NULL. */

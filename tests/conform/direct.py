@@ -26,11 +26,11 @@ CUTS = {
 # Without this duty at least so many of the kernel's events come out otherwise.
 DUTIES = {
     "churn-legacy": {"zap-slot": 300, "flush-commit-zap": 150, "retry-invalid-slot": 700,
-                     "reload-obsolete": 2000, "wrprot-log": 2, "mmio-generation": 8,
-                     "flush-load": 12, "sync-load": 6, "flush-overwrite": 4},
-    "dirty-legacy": {"wrprot-dirty": 40, "dirty-on-map": 60, "flush-dirty-log": 10,
+                     "reload-obsolete": 1500, "wrprot-log": 1, "mmio-generation": 6,
+                     "flush-load": 12, "flush-overwrite": 4},
+    "dirty-legacy": {"wrprot-dirty": 40, "dirty-on-map": 50, "flush-dirty-log": 10,
                      "flush-unlink": 12},
-    "notif-legacy": {"flush-notifier": 200, "zap-notifier": 250, "retry-notifier": 900,
+    "notif-legacy": {"flush-notifier": 200, "zap-notifier": 200, "retry-notifier": 900,
                      "wrprot-host-ro": 500},
     "thpnotif-legacy": {"flush-age": 700},
 }
