@@ -168,7 +168,7 @@ static void print_text(const M2dCapture *capture, const M2dConform *c)
 	print_count("all compared", &all);
 	if (total.input != 0)
 		printf("\n%" PRIu64
-		       " SPTEs show guest entries that nothing else does: taken as input, "
+		       " events show guest entries that nothing else does: taken as input, "
 		       "not counted\n",
 		       total.input);
 }

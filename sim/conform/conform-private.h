@@ -113,6 +113,7 @@ struct _M2dConform {
 	GHashTable *words;  /* gpa >> 3, + 1 -> what its memory holds there */
 	M2dGuestContents contents;
 	GArray *element_gpa;    /* uint64_t: by event: where a walk's element was read */
+	GHashTable *invlpg_of;  /* page -> GArray of uint32_t: INVLPGs, in order */
 	GHashTable *store_in;   /* the same by gfn */
 	GHashTable *store_at;   /* gpa -> GArray of uint32_t: walks for stores there, in order */
 	GArray *element_page;   /* uint64_t: by event: page of an address space that it was read for
@@ -315,6 +316,12 @@ void m2d_conf_guest_write(M2dConform *c, uint64_t gpa, unsigned size, uint64_t v
  * CR3; m2d_conf_note_store: it is for a store. All of both before the first event is driven. */
 void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i);
 void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i);
+/* m2d_conf_note_invlpg: the same for an INVLPG. */
+void m2d_conf_note_invlpg(M2dConform *c, uint64_t cr3, uint32_t i);
+/* m2d_conf_invalidated: the INVLPG at event @now is for the entry at @gpa: what is seen of it up to
+ * the next INVLPG is there already. False: nothing is. */
+bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint64_t cr3,
+			  uint32_t now);
 /* m2d_conf_guest_walk: the walk at event @i: what it read lies in guest memory now. */
 void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
 /* m2d_conf_walked_to: where the walk at event @i led to; false: nowhere. */

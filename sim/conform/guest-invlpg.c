@@ -4,9 +4,19 @@
  * if that was accessed. The guest may have stored to it any number of times since it was seen, and
  * what KVM maps is all that tells of it. Where the entry as it is known explains what KVM did, that
  * is a prediction; where not, the SPTE is taken for what the entry holds, and not counted.
+ *
+ * Later kernels synchronise the entry, and all that tells of it is whether they flush.
  */
 #include "sim/conform/conform-private.h"
 #include "sim/vm/hostmm.h"
+
+/* The entry of a shadow page of level 1, and the guest's behind it. */
+typedef struct {
+	M2dSpIndex page;
+	const M2dSp *sp;
+	unsigned index, size;
+	uint64_t gpa;
+} Entry;
 
 /* The shadow page of level 1 that @addr leads to below @root, and its entry; 0: none. */
 static M2dSpIndex leaf_page(const M2dVm *vm, M2dSpIndex root, uint64_t addr, unsigned *index)
@@ -75,46 +85,104 @@ static uint64_t entry_shown(const M2dConform *c, const M2dPteFormat *fmt, uint64
 	return entry;
 }
 
-static void look_at_page(M2dConform *c, const M2dPteFormat *fmt, uint32_t i, const M2dSp *sp,
-			 unsigned index)
+/* Before 6.4. */
+static void mapped_anew(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, uint32_t i)
 {
-	bool wide = sp->role & M2D_ROLE_HAS_4_BYTE_GPTE, writable;
-	unsigned size = wide ? 4 : 8, quadrant = wide ? m2d_role_quadrant(sp->role) : 0;
-	uint64_t gpa = (sp->gfn << M2D_PAGE_SHIFT) + (quadrant << 9 | index) * size;
-	uint64_t entry = m2d_conf_guest_read(c, gpa, size);
-	uint32_t set = next_set(c, i, sp, index);
-	bool maps = would_map(c, fmt, entry, &writable);
+	uint64_t entry = m2d_conf_guest_read(c, e->gpa, e->size);
+	uint32_t set = next_set(c, i, e->sp, e->index);
+	bool writable, maps = would_map(c, fmt, entry, &writable);
 
 	if (set == M2D_CONF_NONE) {
 		/* It is not present now, or not accessed. */
 		if (maps)
-			m2d_conf_guest_write(c, gpa, size, entry & ~(uint64_t)M2D_PTE_A);
+			m2d_conf_guest_write(c, e->gpa, e->size, entry & ~(uint64_t)M2D_PTE_A);
 		return;
 	}
 	m2d_conf_host_shown(c, set);
-	if (maps &&
-	    m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT ==
-		    m2d_conf_event(c, set)->u.set_spte.gfn &&
+	if (maps && m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT ==
+			    m2d_conf_event(c, set)->u.set_spte.gfn &&
 	    writable == ((m2d_conf_event(c, set)->u.set_spte.spte & M2D_PTE_RW) != 0))
 		return;
-	m2d_conf_guest_write(c, gpa, size, entry_shown(c, fmt, entry, set));
-	for (; set != M2D_CONF_NONE; set = next_set(c, set, sp, index))
+	m2d_conf_guest_write(c, e->gpa, e->size, entry_shown(c, fmt, entry, set));
+	for (; set != M2D_CONF_NONE; set = next_set(c, set, e->sp, e->index))
 		g_hash_table_add(c->inputs, GUINT_TO_POINTER(set));
+}
+
+/* The flush that a changed SPTE is worth, in the window of event @i. */
+static uint32_t next_flush(const M2dConform *c, uint32_t i)
+{
+	for (i = m2d_conf_next(c, i); i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
+		unsigned kind = m2d_conf_event(c, i)->kind;
+
+		if (kind == M2D_CAP_FLUSH_REMOTE)
+			return i;
+		if (kind == M2D_CAP_ENTRY || kind == M2D_CAP_EXIT)
+			break;
+	}
+	return M2D_CONF_NONE;
+}
+
+/* Whether synchronising the SPTE with @entry is worth one. */
+static bool takes_away(const M2dConform *c, const M2dPteFormat *fmt, const Entry *e, uint64_t spte,
+		       uint64_t entry)
+{
+	bool writable, maps = would_map(c, fmt, entry, &writable);
+	M2dSpIndex sp = e->page;
+
+	return !maps ||
+	       m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT !=
+		       m2d_sp_entry_gfn(c->vm, sp, e->index) ||
+	       (spte & M2D_PTE_RW && !writable);
+}
+
+/* Since 6.4 the SPTE is synchronised without a word. It is known of the guest's entry what is seen of
+ * it up to the next INVLPG; the flush tells whether it had changed by now. */
+static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, uint64_t cr3,
+			 uint32_t i)
+{
+	uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(e->page, e->index));
+	uint64_t before = m2d_conf_guest_read(c, e->gpa, e->size), entry;
+	uint32_t flush = next_flush(c, i);
+	bool walked = m2d_conf_invalidated(c, fmt, e->gpa, cr3, i);
+
+	if (!m2d_spte_is_present(&c->vm->fmt, spte))
+		return;
+	entry = m2d_conf_guest_read(c, e->gpa, e->size);
+	if (takes_away(c, fmt, e, spte, entry) == (flush != M2D_CONF_NONE))
+		return;
+	if (flush == M2D_CONF_NONE) {
+		/* Not changed yet. */
+		m2d_conf_guest_write(c, e->gpa, e->size, before);
+		return;
+	}
+	/* The guest faults on what was dropped, but not on what may only be read now. */
+	entry &= walked ? ~(uint64_t)M2D_PTE_A : ~(uint64_t)M2D_PTE_RW;
+	m2d_conf_guest_write(c, e->gpa, e->size, entry);
+	g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));
 }
 
 void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i)
 {
 	const M2dVm *vm = c->vm;
-	const M2dMmuCtx *mmu = &vm->vcpu[task->vcpu]->mmu;
+	const M2dKvmVcpu *v = vm->vcpu[task->vcpu];
 
-	if (vm->cfg.knobs.invlpg != M2D_INVLPG_ZAP)
-		return;
 	for (unsigned n = 0; n <= M2D_N_PREV_ROOTS; n++) {
-		M2dSpIndex root = n == 0 ? mmu->root.sp : mmu->prev[n - 1].sp, sp;
-		unsigned index;
+		M2dSpIndex root = n == 0 ? v->mmu.root.sp : v->mmu.prev[n - 1].sp;
+		unsigned quadrant = 0;
+		Entry e = {.size = 8};
 
-		sp = leaf_page(vm, root, m2d_conf_event(c, i)->u.invlpg.gva, &index);
-		if (sp != 0 && m2d_sp(vm, sp)->unsync)
-			look_at_page(c, &mmu->gfmt, i, m2d_sp(vm, sp), index);
+		e.page = leaf_page(vm, root, m2d_conf_event(c, i)->u.invlpg.gva, &e.index);
+		e.sp = e.page != 0 ? m2d_sp(vm, e.page) : NULL;
+		if (e.sp == NULL || !e.sp->unsync)
+			continue;
+		if (e.sp->role & M2D_ROLE_HAS_4_BYTE_GPTE) {
+			e.size = 4;
+			quadrant = m2d_role_quadrant(e.sp->role);
+		}
+		e.gpa = (e.sp->gfn << M2D_PAGE_SHIFT) + (quadrant << 9 | e.index) * e.size;
+		if (vm->cfg.knobs.invlpg == M2D_INVLPG_SYNC)
+			synchronised(c, &v->mmu.gfmt, &e, v->regs.cr3, i);
+		else
+			mapped_anew(c, &v->mmu.gfmt, &e, i);
 	}
 }

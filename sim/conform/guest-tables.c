@@ -234,6 +234,28 @@ bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i
 
 /* --- stores ----------------------------------------------------------------------------------- */
 
+void m2d_conf_note_invlpg(M2dConform *c, uint64_t cr3, uint32_t i)
+{
+	uint64_t page = m2d_conf_event(c, i)->u.invlpg.gva >> M2D_PAGE_SHIFT;
+
+	add_seen(c->invlpg_of, (gpointer)page_key(cr3, page), i);
+}
+
+bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint64_t cr3,
+			  uint32_t now)
+{
+	uint64_t page = m2d_conf_event(c, now)->u.invlpg.gva >> M2D_PAGE_SHIFT;
+	gpointer key = (gpointer)page_key(cr3, page);
+	uint32_t next = first_after(g_hash_table_lookup(c->invlpg_of, key), now);
+	uint32_t i = MIN(seen_next(c, gpa, now),
+			 first_after(g_hash_table_lookup(c->seen_page, key), now));
+
+	if (i >= next)
+		return false;
+	put_entry(c, fmt, gpa, i, now);
+	return true;
+}
+
 void m2d_conf_settle_entries(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, unsigned n,
 			     uint32_t now)
 {
@@ -316,6 +338,7 @@ void m2d_conf_tables_new(M2dConform *c)
 	g_array_set_size(c->element_page, c->events->len);
 	c->seen_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->store_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
+	c->invlpg_of = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->store_in = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->seen_page = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->first_page = g_hash_table_new(NULL, NULL);
@@ -328,6 +351,7 @@ void m2d_conf_guest_free(M2dConform *c)
 	g_hash_table_unref(c->words);
 	g_hash_table_unref(c->seen_at);
 	g_hash_table_unref(c->store_at);
+	g_hash_table_unref(c->invlpg_of);
 	g_hash_table_unref(c->store_in);
 	g_hash_table_unref(c->seen_page);
 	g_hash_table_unref(c->first_page);

@@ -116,6 +116,8 @@ void m2d_conf_guest_init(M2dConform *c)
 		}
 		if (e->kind == M2D_CAP_NEW_PGD)
 			cr3[vcpu] = e->u.new_pgd.pgd;
+		else if (e->kind == M2D_CAP_MMU_INVLPG)
+			m2d_conf_note_invlpg(c, cr3[vcpu], i);
 		else if (e->kind == M2D_CAP_WALK)
 			m2d_conf_locate_walk(c, &c->vm->vcpu[vcpu]->mmu.gfmt, cr3[vcpu], i);
 		if (e->kind == M2D_CAP_WALK && e->u.walk.error & M2D_PFEC_W)
