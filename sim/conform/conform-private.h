@@ -326,10 +326,12 @@ bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, 
 void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
 /* m2d_conf_walked_to: where the walk at event @i led to; false: nowhere. */
 bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i, uint64_t *gpa);
-/* m2d_conf_settle_entries: the guest cannot store to the table of the @n entries from @gpa on
- * without a fault: up to the next one they are what will be seen of them. */
+/* m2d_conf_store_after: the next store that faults in the table at @gfn. */
+uint32_t m2d_conf_store_after(const M2dConform *c, uint64_t gfn, uint32_t now);
+/* m2d_conf_settle_entries: the @n entries from @gpa on are what will be seen of them up to event
+ * @until. */
 void m2d_conf_settle_entries(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, unsigned n,
-			     uint32_t now);
+			     uint32_t now, uint32_t until);
 /* m2d_conf_fault_gfn: what the page fault at event @i is for; false: the walk leads nowhere. */
 bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn);
 /* m2d_conf_stored: the guest stores to @gpa: what the next walk of that entry shows lies there now.

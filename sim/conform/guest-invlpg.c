@@ -99,8 +99,9 @@ static void mapped_anew(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, 
 		return;
 	}
 	m2d_conf_host_shown(c, set);
-	if (maps && m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT ==
-			    m2d_conf_event(c, set)->u.set_spte.gfn &&
+	if (maps &&
+	    m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT ==
+		    m2d_conf_event(c, set)->u.set_spte.gfn &&
 	    writable == ((m2d_conf_event(c, set)->u.set_spte.spte & M2D_PTE_RW) != 0))
 		return;
 	m2d_conf_guest_write(c, e->gpa, e->size, entry_shown(c, fmt, entry, set));
@@ -135,8 +136,8 @@ static bool takes_away(const M2dConform *c, const M2dPteFormat *fmt, const Entry
 	       (spte & M2D_PTE_RW && !writable);
 }
 
-/* Since 6.4 the SPTE is synchronised without a word. It is known of the guest's entry what is seen of
- * it up to the next INVLPG; the flush tells whether it had changed by now. */
+/* Since 6.4 the SPTE is synchronised without a word. It is known of the guest's entry what is seen
+ * of it up to the next INVLPG; the flush tells whether it had changed by now. */
 static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, uint64_t cr3,
 			 uint32_t i)
 {

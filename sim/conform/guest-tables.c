@@ -256,16 +256,18 @@ bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, 
 	return true;
 }
 
-void m2d_conf_settle_entries(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, unsigned n,
-			     uint32_t now)
+uint32_t m2d_conf_store_after(const M2dConform *c, uint64_t gfn, uint32_t now)
 {
-	uint32_t store = first_after(
-		g_hash_table_lookup(c->store_in, (gpointer)(gpa >> M2D_PAGE_SHIFT)), now);
+	return first_after(g_hash_table_lookup(c->store_in, (gpointer)gfn), now);
+}
 
+void m2d_conf_settle_entries(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, unsigned n,
+			     uint32_t now, uint32_t until)
+{
 	for (; n != 0; n--, gpa += 1u << fmt->entry_shift) {
 		uint32_t i = seen_next(c, gpa, now);
 
-		if (i < store)
+		if (i < until)
 			put_entry(c, fmt, gpa, i, now);
 	}
 }

@@ -208,9 +208,47 @@ void m2d_conf_page_synced(M2dConform *c, const M2dSp *sp)
 {
 	const M2dPteFormat *fmt = &c->vm->vcpu[0]->mmu.gfmt;
 
+	/* It cannot be stored to from now on without a fault. */
 	if (!c->tdp)
 		m2d_conf_settle_entries(c, fmt, sp->gfn << M2D_PAGE_SHIFT,
-					(unsigned)M2D_PAGE_SIZE >> fmt->entry_shift, c->now);
+					(unsigned)M2D_PAGE_SIZE >> fmt->entry_shift, c->now,
+					m2d_conf_store_after(c, sp->gfn, c->now));
+}
+
+/* The next flush of the guest's behind event @i: what it stored before is for then, or earlier. */
+static uint32_t next_guest_flush(const M2dConform *c, uint32_t i)
+{
+	for (i++; i < c->events->len; i++) {
+		unsigned kind = m2d_conf_event(c, i)->kind;
+
+		if (kind == M2D_CAP_SYNC_ROOTS || kind == M2D_CAP_MMU_INVLPG)
+			return i;
+	}
+	return M2D_CONF_NONE;
+}
+
+/* A table that is unsync and not in use at the moment is found again, and brought up to date. */
+static void found(M2dConform *c, const M2dConfTask *task, uint32_t i)
+{
+	const M2dPteFormat *fmt = &c->vm->vcpu[task->vcpu]->mmu.gfmt;
+	uint64_t gfn;
+
+	/* The flush for what has changed comes before kvm_mmu_get_page. */
+	if (m2d_conf_event(c, i)->kind != M2D_CAP_GET_PAGE)
+		i = m2d_conf_find(c, i, M2D_CAP_GET_PAGE);
+	if (i == M2D_CONF_NONE)
+		return;
+	gfn = m2d_conf_event(c, i)->u.page.gfn;
+	for (M2dSpIndex n = 1; n < m2d_shadow_max_sp(c->vm); n++) {
+		const M2dSp *sp = m2d_sp(c->vm, n);
+
+		if (sp->pfn == 0 || sp->gfn != gfn || !sp->unsync)
+			continue;
+		m2d_conf_settle_entries(c, fmt, gfn << M2D_PAGE_SHIFT,
+					(unsigned)M2D_PAGE_SIZE >> fmt->entry_shift, i,
+					next_guest_flush(c, i));
+		return;
+	}
 }
 
 /* HvFlushVirtualAddressSpace and its like: a request to each processor of the mask. */
@@ -272,6 +310,7 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 		/* Tables on the way down come before the request is told. */
 		if (in_fault(c, task))
 			ask_host(c, task, i);
+		found(c, task, i);
 		break;
 	case M2D_CAP_EMULATE:
 		on_emulate(c, t, i);
