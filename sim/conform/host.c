@@ -208,29 +208,21 @@ void m2d_conf_host_shown(M2dConform *c, uint32_t i)
 		      host_writable(c, e->u.set_spte.spte));
 }
 
-/* Of the page fault at event @i, as far as it is known; UINT64_MAX: it is not. */
-static uint64_t fault_gfn(const M2dConform *c, uint32_t i)
-{
-	uint32_t r;
-
-	if (c->tdp)
-		return m2d_conf_event(c, i)->u.page_fault.addr >> 12;
-	r = m2d_conf_find(c, i, M2D_CAP_SPTE_REQUESTED);
-	return r != M2D_CONF_NONE ? m2d_conf_event(c, r)->u.requested.gfn : UINT64_MAX;
-}
-
 /* A page that is asked for to write becomes writable without a word, if it is its only user's: an
  * invalidation tells of every other way. */
 void m2d_conf_host_write(M2dConform *c, uint32_t i)
 {
 	const M2dCapEvent *e = m2d_conf_event(c, i);
-	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, space_of(c, i), fault_gfn(c, i));
-	uint64_t page, pfn;
+	const M2dMemslot *slot;
+	uint64_t page, pfn, gfn;
 	bool writable;
 
-	if (!(e->u.page_fault.error & M2D_PFEC_W) || slot == NULL)
+	if (!(e->u.page_fault.error & M2D_PFEC_W) || !m2d_conf_fault_gfn(c, i, &gfn))
 		return;
-	page = m2d_slot_hva(slot, fault_gfn(c, i));
+	slot = m2d_gfn_to_slot(c->vm, space_of(c, i), gfn);
+	if (slot == NULL)
+		return;
+	page = m2d_slot_hva(slot, gfn);
 	if (m2d_hostmm_peek(c->vm, page, &pfn, &writable) && !writable)
 		m2d_hostmm_protect(c->vm, page, true);
 }
