@@ -150,6 +150,9 @@ void m2d_conf_fault(M2dConform *c, uint32_t t, uint32_t i)
 	if (c->vm->vcpu[task->vcpu]->in_guest)
 		m2d_kvm_leave(c->vm, (unsigned)task->vcpu, 0);
 	m2d_conf_settle_generation(c, i);
+	/* Under shadow paging the memslot is looked up right behind the guest's walk. */
+	if (!c->tdp && outcome != M2D_CONF_OUT_NONE)
+		m2d_conf_settle_slots(c, i, outcome);
 	m2d_conf_hardware_bits(c, i);
 	m2d_conf_host_write(c, i);
 	m2d_conf_host_fault(c, i);
