@@ -36,7 +36,8 @@ static bool on_progress(uint64_t done, uint64_t total, void *data)
 }
 
 /* "gfn=200 spte=10269ce67": fields of an event that are known. */
-static const char *const outcomes[] = {"", "retried", "mapped", "mended", "emulated", "injected"};
+static const char *const outcomes[] = {"",         "retried",  "mapped", "mended",
+				       "emulated", "injected", "refused"};
 
 /* "spte=10269ce67"; functions and outcomes by name. */
 static void put_field(GString *s, unsigned kind, const char *name, uint64_t v, bool marked)

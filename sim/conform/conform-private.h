@@ -49,6 +49,7 @@ typedef struct {
 	unsigned n_ops;
 	bool faulted;         /* a page fault in this window */
 	bool walked;          /* and the walk that it makes was seen */
+	bool refused;         /* the host does not let it */
 	uint64_t exit_reason; /* of the last one */
 	uint64_t store_gpa;   /* of the store that faulted; 0: none */
 	uint64_t store_addr;
@@ -67,6 +68,7 @@ typedef enum {
 	M2D_CONF_OUT_FAST,     /* mended without mmu_lock, or found mended */
 	M2D_CONF_OUT_EMULATED, /* MMIO, or a write that KVM performs */
 	M2D_CONF_OUT_INJECTED, /* the guest's own fault */
+	M2D_CONF_OUT_REFUSED,  /* the host has no page for it: userspace gets an error */
 } M2dConfOutcome;
 
 /* An invalidation whose end no event tells. */
@@ -281,8 +283,8 @@ void m2d_conf_close(M2dConform *c, uint32_t t);
 
 /* m2d_conf_host_fault: before the fault at event @i: what the host must have done by then. */
 void m2d_conf_host_fault(M2dConform *c, uint32_t i);
-/* m2d_conf_host_write: the fault at event @i writes: the host will let it. */
-void m2d_conf_host_write(M2dConform *c, uint32_t i);
+/* m2d_conf_host_write: the fault at event @i, if it writes: the host will let it, or not. */
+void m2d_conf_host_write(M2dConform *c, uint32_t i, bool allowed);
 /* m2d_conf_host_requested: at kvm_mmu_spte_requested @i: the host's page behind it, neighbours. */
 /* m2d_conf_prefetches: the fault that asked for an SPTE at event @i maps neighbours, too. */
 bool m2d_conf_prefetches(const M2dConform *c, uint32_t i);

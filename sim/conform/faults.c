@@ -4,6 +4,8 @@
  * fault looked up its memslot and read the sequence of invalidations, before it took mmu_lock, is
  * not recorded: as early as can be if it came to nothing, as late as can be if it did not.
  */
+#include <errno.h>
+
 #include "sim/conform/conform-private.h"
 #include "sim/kvm/drive.h"
 
@@ -28,6 +30,10 @@ M2dConfOutcome m2d_conf_outcome(const M2dConform *c, uint32_t i)
 		case M2D_CAP_FAST_FAULT:
 			if (e->u.fast_fault.spurious || e->u.fast_fault.fixed)
 				out = M2D_CONF_OUT_FAST;
+			break;
+		case M2D_CAP_USERSPACE_EXIT:
+			if (e->u.userspace_exit.reason == EFAULT && out == M2D_CONF_OUT_NONE)
+				return M2D_CONF_OUT_REFUSED;
 			break;
 		case M2D_CAP_ENTRY:
 		case M2D_CAP_EXIT:
@@ -154,7 +160,8 @@ void m2d_conf_fault(M2dConform *c, uint32_t t, uint32_t i)
 	if (!c->tdp && outcome != M2D_CONF_OUT_NONE)
 		m2d_conf_settle_slots(c, i, outcome);
 	m2d_conf_hardware_bits(c, i);
-	m2d_conf_host_write(c, i);
+	task->refused = outcome == M2D_CONF_OUT_REFUSED;
+	m2d_conf_host_write(c, i, !task->refused);
 	m2d_conf_host_fault(c, i);
 	if (!c->tdp)
 		m2d_conf_guest_walk(c, t, m2d_conf_find(c, i, M2D_CAP_WALK));

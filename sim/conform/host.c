@@ -210,7 +210,7 @@ void m2d_conf_host_shown(M2dConform *c, uint32_t i)
 
 /* A page that is asked for to write becomes writable without a word, if it is its only user's: an
  * invalidation tells of every other way. */
-void m2d_conf_host_write(M2dConform *c, uint32_t i)
+void m2d_conf_host_write(M2dConform *c, uint32_t i, bool allowed)
 {
 	const M2dCapEvent *e = m2d_conf_event(c, i);
 	const M2dMemslot *slot;
@@ -223,8 +223,10 @@ void m2d_conf_host_write(M2dConform *c, uint32_t i)
 	if (slot == NULL)
 		return;
 	page = m2d_slot_hva(slot, gfn);
-	if (m2d_hostmm_peek(c->vm, page, &pfn, &writable) && !writable)
-		m2d_hostmm_protect(c->vm, page, true);
+	if (!allowed && !m2d_hostmm_peek(c->vm, page, &pfn, &writable))
+		place_small(c, page, 0, false, false);
+	if (m2d_hostmm_peek(c->vm, page, &pfn, &writable) && writable != allowed)
+		m2d_hostmm_protect(c->vm, page, allowed);
 }
 
 /* --- invalidations ---------------------------------------------------------------------------- */

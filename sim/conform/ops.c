@@ -195,6 +195,7 @@ static M2dConfOutcome fault_outcome(const M2dConform *c, const M2dConfTask *task
 {
 	switch ((M2dRetPf)c->vm->rt->task[actor]->ret) {
 	case M2D_RET_PF_EMULATE:
+		return task->refused ? M2D_CONF_OUT_REFUSED : M2D_CONF_OUT_EMULATED;
 	case M2D_RET_PF_WRITE_PROTECTED:
 		return M2D_CONF_OUT_EMULATED;
 	case M2D_RET_PF_INJECT:
