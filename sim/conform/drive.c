@@ -331,6 +331,17 @@ static bool nested(M2dConform *c, uint32_t t, const M2dCapEvent *e)
 	return false;
 }
 
+/* The thread has gone on: an invalidation that it began is through. */
+static void finish_notifier(M2dConform *c, M2dConfTask *task)
+{
+	while (m2d_conf_top(task) != NULL && m2d_conf_top(task)->kind == M2D_CONF_OP_NOTIFIER) {
+		m2d_conf_finish(c, m2d_conf_top(task)->actor);
+		m2d_conf_tidy(c, task);
+		if (c->stuck)
+			return;
+	}
+}
+
 void m2d_conf_drive(M2dConform *c, uint32_t i)
 {
 	const M2dCapEvent *e = m2d_conf_event(c, i);
@@ -342,8 +353,10 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 	if (e->kind != M2D_CAP_ENTRY && !(task->vcpu >= 0 && of_entry(e->kind)))
 		m2d_conf_finish_due(c);
 	m2d_conf_tidy(c, task);
-	if (!within_notifier(e->kind) && !nested(c, t, e))
+	if (!within_notifier(e->kind) && !nested(c, t, e)) {
+		finish_notifier(c, task);
 		m2d_conf_notifiers_end(c, t);
+	}
 	if (m2d_conf_starts(e->kind) || e->kind == M2D_CAP_ZAP_PAGE || e->kind == M2D_CAP_SMM ||
 	    e->kind == M2D_CAP_DIRTY_MASKED)
 		start(c, t, i);
