@@ -246,10 +246,14 @@ bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, 
 {
 	uint64_t page = m2d_conf_event(c, now)->u.invlpg.gva >> M2D_PAGE_SHIFT;
 	gpointer key = (gpointer)page_key(cr3, page);
-	uint32_t next = first_after(g_hash_table_lookup(c->invlpg_of, key), now);
+	const GArray *list = g_hash_table_lookup(c->invlpg_of, key);
+	uint32_t t = g_array_index(c->task_of, uint32_t, now), next = first_after(list, now);
 	uint32_t i = MIN(seen_next(c, gpa, now),
 			 first_after(g_hash_table_lookup(c->seen_page, key), now));
 
+	/* Those of other vCPUs belong to the same shootdown. */
+	while (next != M2D_CONF_NONE && g_array_index(c->task_of, uint32_t, next) != t)
+		next = first_after(list, next);
 	if (i >= next)
 		return false;
 	put_entry(c, fmt, gpa, i, now);
