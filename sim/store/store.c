@@ -205,12 +205,28 @@ static uint32_t be32(const uint8_t *p)
 	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
+/* SQLite takes what is missing of the last page for zeros. */
+static bool whole_pages(const char *path, const uint8_t *header, uint64_t size, GError **error)
+{
+	uint64_t page = (uint64_t)header[HEADER_PAGE_SIZE] << 8 | header[HEADER_PAGE_SIZE + 1];
+
+	page = page == 1 ? 65536 : page;
+	if (page == 0 || size % page != 0) {
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "%s: offset %" G_GUINT64_FORMAT ": truncated, expected whole pages of "
+			    "%" G_GUINT64_FORMAT " bytes",
+			    path, size, page);
+		return false;
+	}
+	return true;
+}
+
 bool m2d_store_check_file(const char *path, GError **error)
 {
 	static const char magic[16] = "SQLite format 3";
 	uint8_t header[HEADER_SIZE];
 	int64_t application_id, user_version;
-	uint64_t whole, page;
+	uint64_t whole;
 	ssize_t n = read_start(path, header, sizeof(header), &whole, error);
 	g_autoptr(M2dStore) good = NULL;
 
@@ -230,16 +246,6 @@ bool m2d_store_check_file(const char *path, GError **error)
 		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
 			    "%s: offset %d: truncated, a database header takes %d bytes", path,
 			    (int)n, HEADER_SIZE);
-		return false;
-	}
-	/* SQLite takes what is missing of the last page for zeros. */
-	page = (uint64_t)header[HEADER_PAGE_SIZE] << 8 | header[HEADER_PAGE_SIZE + 1];
-	page = page == 1 ? 65536 : page;
-	if (page == 0 || whole % page != 0) {
-		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
-			    "%s: offset %" G_GUINT64_FORMAT ": truncated, expected whole pages of "
-			    "%" G_GUINT64_FORMAT " bytes",
-			    path, whole, page);
 		return false;
 	}
 	good = model(error);
@@ -268,7 +274,7 @@ bool m2d_store_check_file(const char *path, GError **error)
 			    SCHEMA_FORMAT);
 		return false;
 	}
-	return true;
+	return whole_pages(path, header, whole, error);
 }
 
 bool m2d_store_check_schema(M2dStore *store, GError **error)
