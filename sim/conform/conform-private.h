@@ -111,8 +111,9 @@ struct _M2dConform {
 	GArray *notifiers; /* M2dConfNotifier */
 	uint32_t slot_id[M2D_N_AS][M2D_MAX_SLOTS]; /* the kernel's id of each of the model's; +1 */
 	/* The guest, under shadow paging. */
-	GHashTable *inputs; /* set of uint32_t: events that show what else nothing shows */
-	GHashTable *words;  /* gpa >> 3, + 1 -> what its memory holds there */
+	GHashTable *read_only; /* gpa of a guest entry -> INVLPG since which it is taken for that */
+	GHashTable *inputs;    /* set of uint32_t: events that show what else nothing shows */
+	GHashTable *words;     /* gpa >> 3, + 1 -> what its memory holds there */
 	M2dGuestContents contents;
 	GArray *element_gpa;    /* uint64_t: by event: where a walk's element was read */
 	GHashTable *invlpg_of;  /* page -> GArray of uint32_t: INVLPGs, in order */
@@ -326,6 +327,8 @@ bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, 
 			  uint32_t now);
 /* m2d_conf_guest_walk: the walk at event @i: what it read lies in guest memory now. */
 void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
+/* m2d_conf_leaf_gpa: the entry of level 1 that the walk at event @i read; 0: none. */
+uint64_t m2d_conf_leaf_gpa(const M2dConform *c, uint32_t i);
 /* m2d_conf_walked_to: where the walk at event @i led to; false: nowhere. */
 bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i, uint64_t *gpa);
 /* m2d_conf_store_after: the next store that faults in the table at @gfn. */

@@ -136,12 +136,35 @@ static bool takes_away(const M2dConform *c, const M2dPteFormat *fmt, const Entry
 	       (spte & M2D_PTE_RW && !writable);
 }
 
+/* An entry that was taken for read-only since an INVLPG of the same vCPU's: now it is as it was. If
+ * KVM flushes for that, hardware had set the SPTE's accessed bit, which goes. True: so it is. */
+static bool given_back(M2dConform *c, const Entry *e, M2dSptep sptep, uint64_t before, uint32_t i,
+		       uint32_t flush)
+{
+	gpointer since = g_hash_table_lookup(c->read_only, (gpointer)e->gpa);
+	uint64_t spte = m2d_spte_read(c->vm, sptep);
+
+	if (since == NULL || g_array_index(c->task_of, uint32_t, GPOINTER_TO_UINT(since)) !=
+				     g_array_index(c->task_of, uint32_t, i))
+		return false;
+	g_hash_table_remove(c->read_only, (gpointer)e->gpa);
+	if (m2d_spte_is_writable(spte))
+		return false;
+	m2d_conf_guest_write(c, e->gpa, e->size, before | M2D_PTE_RW);
+	if (flush == M2D_CONF_NONE)
+		return true;
+	m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, sptep), spte | c->vm->fmt.accessed);
+	g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));
+	return true;
+}
+
 /* Since 6.4 the SPTE is synchronised without a word. It is known of the guest's entry what is seen
  * of it up to the next INVLPG; the flush tells whether it had changed by now. */
 static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, uint64_t cr3,
 			 uint32_t i)
 {
-	uint64_t spte = m2d_spte_read(c->vm, m2d_sptep(e->page, e->index));
+	M2dSptep sptep = m2d_sptep(e->page, e->index);
+	uint64_t spte = m2d_spte_read(c->vm, sptep);
 	uint64_t before = m2d_conf_guest_read(c, e->gpa, e->size), entry;
 	uint32_t flush = next_flush(c, i);
 	bool walked = m2d_conf_invalidated(c, fmt, e->gpa, cr3, i);
@@ -149,6 +172,8 @@ static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e,
 	if (!m2d_spte_is_present(&c->vm->fmt, spte))
 		return;
 	entry = m2d_conf_guest_read(c, e->gpa, e->size);
+	if (given_back(c, e, sptep, before, i, flush))
+		return;
 	if (takes_away(c, fmt, e, spte, entry) == (flush != M2D_CONF_NONE))
 		return;
 	if (flush == M2D_CONF_NONE) {
@@ -157,6 +182,8 @@ static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e,
 		return;
 	}
 	/* The guest faults on what was dropped, but not on what may only be read now. */
+	if (!walked && entry & M2D_PTE_RW)
+		g_hash_table_insert(c->read_only, (gpointer)e->gpa, GUINT_TO_POINTER(i));
 	entry &= walked ? ~(uint64_t)M2D_PTE_A : ~(uint64_t)M2D_PTE_RW;
 	m2d_conf_guest_write(c, e->gpa, e->size, entry);
 	g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));

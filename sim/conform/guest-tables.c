@@ -211,6 +211,17 @@ void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i)
 	}
 }
 
+uint64_t m2d_conf_leaf_gpa(const M2dConform *c, uint32_t i)
+{
+	uint32_t leaf = M2D_CONF_NONE;
+
+	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i))
+		leaf = i;
+	if (leaf == M2D_CONF_NONE || m2d_conf_event(c, leaf)->u.element.level != 1)
+		return 0;
+	return element_gpa(c, leaf);
+}
+
 /* Where the walk at event @i led to; false: nowhere. */
 bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i, uint64_t *gpa)
 {
@@ -308,12 +319,9 @@ uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 		page = (uint64_t)first + (gpa & (M2D_PAGE_SIZE - 1)) / size;
 		i = MIN(i, first_after(g_hash_table_lookup(c->seen_page, (gpointer)page), now));
 	}
-	if (i == M2D_CONF_NONE ||
-	    first_after(g_hash_table_lookup(c->store_at, (gpointer)gpa), now) < i)
-		/* What it holds until the store after this one is never seen. */
-		m2d_conf_guest_write(c, gpa, size,
-				     m2d_conf_guest_read(c, gpa, size) & ~(uint64_t)M2D_PTE_A);
-	else
+	/* What it holds until a store after this one is never seen. */
+	if (i != M2D_CONF_NONE &&
+	    first_after(g_hash_table_lookup(c->store_at, (gpointer)gpa), now) > i)
 		put_entry(c, fmt, gpa, i, now);
 	return m2d_conf_guest_read(c, gpa, size);
 }

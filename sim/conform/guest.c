@@ -149,14 +149,64 @@ static bool in_fault(const M2dConform *c, const M2dConfTask *task)
 	       !m2d_rt_idle(c->vm->rt, task->op[task->n_ops - 1].actor);
 }
 
+/* The fault found each entry that it had walked as it was. */
+static void entries_unchanged(M2dConform *c, const M2dConfTask *task)
+{
+	const M2dGuestWalk *w = m2d_mmu_last_fault(c->vm, (unsigned)task->vcpu);
+	unsigned size = 1u << c->vm->vcpu[task->vcpu]->mmu.gfmt.entry_shift;
+
+	for (unsigned level = w->level; level != 0 && level <= M2D_MAX_LEVELS; level++)
+		if (w->pte[level - 1] & M2D_PTE_P && w->pte_gpa[level - 1] != 0)
+			m2d_conf_guest_write(c, w->pte_gpa[level - 1], size, w->pte[level - 1]);
+}
+
 /* A fault has the page from the host by now: @i is under mmu_lock. */
 static void ask_host(M2dConform *c, const M2dConfTask *task, uint32_t i)
 {
 	i = m2d_conf_find(c, i, M2D_CAP_SPTE_REQUESTED);
 	if (i == M2D_CONF_NONE)
 		return;
+	entries_unchanged(c, task);
 	m2d_conf_host_requested(c, i);
 	m2d_conf_host_passed(c, i, task->fault_event);
+}
+
+/* The SPTE that shadows the guest's entry of level 1 for the fault at hand; 0: there is none yet.
+ */
+static M2dSptep shadow_of(const M2dConform *c, const M2dConfTask *task, uint64_t addr)
+{
+	uint32_t i = m2d_conf_find(c, task->fault_event, M2D_CAP_WALK);
+	uint64_t gpa = i != M2D_CONF_NONE ? m2d_conf_leaf_gpa(c, i) : 0;
+
+	for (M2dSpIndex n = 1; n < m2d_shadow_max_sp(c->vm) && gpa != 0; n++) {
+		const M2dSp *sp = m2d_sp(c->vm, n);
+
+		if (sp->pfn != 0 && sp->gfn == gpa >> M2D_PAGE_SHIFT &&
+		    m2d_role_level(sp->role) == 1 &&
+		    !(sp->role & (M2D_ROLE_DIRECT | M2D_ROLE_INVALID)) &&
+		    sp->valid_gen == (uint8_t)c->vm->s->mmu_valid_gen)
+			return m2d_sptep(n, addr >> M2D_PAGE_SHIFT & 511);
+	}
+	return 0;
+}
+
+/* KVM sets the SPTE of the fault to what it is in the model: hardware must have set its dirty bit,
+ * which goes, since. Nothing else tells of that. */
+static void hardware_dirtied(M2dConform *c, const M2dConfTask *task, uint32_t i)
+{
+	const uint64_t addr = m2d_conf_event(c, task->fault_event)->u.page_fault.addr;
+	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn, old;
+	uint32_t set = m2d_conf_find(c, i, M2D_CAP_SET_SPTE);
+	M2dSptep p = shadow_of(c, task, addr);
+
+	if (p == 0 || set == M2D_CONF_NONE || m2d_conf_event(c, set)->u.set_spte.gfn != gfn)
+		return;
+	old = m2d_spte_read(c->vm, p);
+	if (old != m2d_conf_event(c, set)->u.set_spte.spte || !m2d_spte_is_writable(old) ||
+	    old & c->vm->fmt.dirty)
+		return;
+	m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, p), old | c->vm->fmt.dirty);
+	g_hash_table_add(c->inputs, GUINT_TO_POINTER(set));
 }
 
 /* A walk that is not the fault's: the emulator fetches, loads or stores. */
@@ -311,6 +361,12 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 		if (in_fault(c, task))
 			ask_host(c, task, i);
 		found(c, task, i);
+		break;
+	case M2D_CAP_SPTE_REQUESTED:
+		if (in_fault(c, task)) {
+			entries_unchanged(c, task);
+			hardware_dirtied(c, task, i);
+		}
 		break;
 	case M2D_CAP_EMULATE:
 		on_emulate(c, t, i);

@@ -18,6 +18,7 @@ M2dConform *m2d_conform_new(const M2dConfOptions *options)
 	c->by_pid = g_hash_table_new(NULL, NULL);
 	c->pages = g_hash_table_new(NULL, NULL);
 	c->inputs = g_hash_table_new(NULL, NULL);
+	c->read_only = g_hash_table_new(NULL, NULL);
 	c->fake = g_array_new(FALSE, FALSE, sizeof(uint64_t));
 	c->notifiers = g_array_new(FALSE, FALSE, sizeof(M2dConfNotifier));
 	c->k2m = g_hash_table_new(NULL, NULL);
@@ -48,6 +49,7 @@ void m2d_conform_free(M2dConform *c)
 	g_hash_table_unref(c->m2k);
 	m2d_conf_guest_free(c);
 	g_hash_table_unref(c->inputs);
+	g_hash_table_unref(c->read_only);
 	m2d_vm_free(c->vm);
 	m2d_world_free(c->world);
 	g_free(c->profile);
