@@ -208,7 +208,7 @@ void m2d_conf_finish_ops(M2dConform *c, M2dConfTask *task);
 void m2d_conf_finish_but_entry(M2dConform *c, M2dConfTask *task);
 /* m2d_conf_finish_due: those that only wait to ask for a flush, behind their last event: a vCPU
  * that enters the guest just then may not have been asked yet. */
-void m2d_conf_finish_due(M2dConform *c);
+void m2d_conf_finish_due(M2dConform *c, uint32_t i);
 /* m2d_conf_top: the innermost operation of @task; NULL: none. */
 M2dConfOp *m2d_conf_top(M2dConfTask *task);
 /* m2d_conf_tidy: forget operations that are through. */

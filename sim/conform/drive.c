@@ -350,8 +350,10 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 
 	c->now = i;
 	task->at = i;
-	if (e->kind != M2D_CAP_ENTRY && !(task->vcpu >= 0 && of_entry(e->kind)))
-		m2d_conf_finish_due(c);
+	if (task->vcpu >= 0 && of_entry(e->kind))
+		m2d_conf_give_up(c, task);
+	if (e->kind != M2D_CAP_ENTRY)
+		m2d_conf_finish_due(c, i);
 	m2d_conf_tidy(c, task);
 	if (!within_notifier(e->kind) && !nested(c, t, e)) {
 		finish_notifier(c, task);

@@ -300,15 +300,45 @@ void m2d_conf_step_op(M2dConform *c, M2dConfOp *op)
 	op->applied |= point == M2D_PT_SLOT_PUBLISHED;
 }
 
-/* Operations that wait to ask for a flush, behind their last event. A vCPU that enters the guest
- * just then may not have been asked yet. */
-void m2d_conf_finish_due(M2dConform *c)
+/* The vCPU of event @i flushes before it enters the guest; @i: the event behind that entry. */
+static bool flushes(const M2dConform *c, uint32_t *i)
+{
+	bool any = false;
+
+	for (; *i != M2D_CONF_NONE; *i = m2d_conf_next(c, *i)) {
+		unsigned kind = m2d_conf_event(c, *i)->kind;
+
+		any |= kind == M2D_CAP_SVM_FLUSH_ALL;
+		if (kind != M2D_CAP_ENTRY)
+			continue;
+		*i = m2d_conf_next(c, *i);
+		break;
+	}
+	return any;
+}
+
+/* The vCPU of event @i has not been asked for the flush that thread @t is to ask for: it will flush
+ * behind its next entry, and not only before. */
+static bool not_asked_yet(const M2dConform *c, uint32_t i, uint32_t t)
+{
+	const M2dConfTask *task = m2d_conf_task_of(c, i);
+
+	if (task->vcpu < 0 || task->number == t || c->vm->vcpu[task->vcpu]->in_guest)
+		return false;
+	flushes(c, &i);
+	return flushes(c, &i);
+}
+
+/* Before event @i: operations that wait to ask for a flush, behind their last event. When vCPUs
+ * were asked is not recorded; what they did then tells. */
+void m2d_conf_finish_due(M2dConform *c, uint32_t i)
 {
 	for (guint t = 0; t < c->tasks->len; t++) {
 		M2dConfTask *task = m2d_conf_task(c, t);
 
 		m2d_conf_tidy(c, task);
-		if (m2d_conf_top(task) == NULL || !m2d_conf_top(task)->due)
+		if (m2d_conf_top(task) == NULL || !m2d_conf_top(task)->due ||
+		    not_asked_yet(c, i, t))
 			continue;
 		m2d_conf_finish(c, m2d_conf_top(task)->actor);
 		m2d_conf_tidy(c, task);
