@@ -24,45 +24,54 @@ static unsigned dirty_words(M2dVm *vm, M2dMemslot *slot)
 	return n;
 }
 
-/* The run of words from event @i on, held against a memslot. */
-static Fit fit(const M2dConform *c, M2dMemslot *slot, uint32_t i)
+/* The run of words from event @i on, held against a memslot. @wrong: out: pages that were taken and
+ * are not dirty, or the other way round. */
+static Fit fit(const M2dConform *c, M2dMemslot *slot, uint32_t i, unsigned *wrong)
 {
 	unsigned n = 0;
-	bool all = true;
+	Fit f = FIT_ALL;
 
+	*wrong = 0;
 	for (; i != M2D_CONF_NONE; i = m2d_conf_next(c, i), n++) {
 		const M2dCapEvent *e = m2d_conf_event(c, i);
 		uint64_t dirty;
 
 		if (e->kind != M2D_CAP_DIRTY_MASKED)
 			break;
-		if (e->u.dirty_masked.offset >= slot->npages)
+		if (e->u.dirty_masked.offset >= slot->npages) {
+			*wrong = UINT_MAX;
 			return FIT_NONE;
+		}
 		dirty = m2d_slot_dirty_word(c->vm, slot, e->u.dirty_masked.offset / 64, false);
+		*wrong += (unsigned)__builtin_popcountll(e->u.dirty_masked.mask ^ dirty);
 		if (e->u.dirty_masked.mask & ~dirty)
-			return FIT_NONE;
-		all &= e->u.dirty_masked.mask == dirty;
+			f = FIT_NONE;
 	}
-	return all && n == dirty_words(c->vm, slot) ? FIT_ALL : FIT_PART;
+	if (f == FIT_ALL && (*wrong != 0 || n != dirty_words(c->vm, slot)))
+		f = FIT_PART;
+	return f;
 }
 
 /* The memslot that fits best; NULL: none is logged. */
 static M2dMemslot *find_slot(const M2dConform *c, uint32_t i, Fit *best)
 {
 	M2dMemslot *found = NULL;
+	unsigned least = UINT_MAX;
 
 	*best = FIT_NONE;
 	for (unsigned n = 0; n < M2D_N_AS * M2D_MAX_SLOTS; n++) {
 		M2dMemslot *slot = m2d_slot(c->vm, n / M2D_MAX_SLOTS, n % M2D_MAX_SLOTS);
+		unsigned wrong;
 		Fit f;
 
 		if (slot->npages == 0 || !(slot->flags & M2D_SLOT_LOG_DIRTY))
 			continue;
-		f = fit(c, slot, i);
-		if (found == NULL || f > *best) {
-			found = slot;
-			*best = f;
-		}
+		f = fit(c, slot, i, &wrong);
+		if (found != NULL && (f < *best || (f == *best && wrong >= least)))
+			continue;
+		found = slot;
+		*best = f;
+		least = wrong;
 	}
 	return found;
 }
