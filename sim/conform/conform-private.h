@@ -122,6 +122,7 @@ struct _M2dConform {
 	GArray *element_page;   /* uint64_t: by event: page of an address space that it was read for
 				 */
 	GHashTable *seen_page;  /* the same -> GArray of uint32_t: elements of level 1 */
+	GHashTable *pdpte_of;   /* gfn of a PAE directory -> low bits of its PDPTE, number in 1:0 */
 	GHashTable *first_page; /* gfn of a table of level 1 -> page that its first entry is for */
 	GHashTable *seen_at;    /* gpa -> GArray of uint32_t: elements read there, in order */
 	/* Addresses that correspond: pages of tables. */

@@ -23,7 +23,7 @@ static M2dSpIndex leaf_page(const M2dVm *vm, M2dSpIndex root, uint64_t addr, uns
 {
 	M2dSpIndex i = root;
 
-	if (i == 0 || i == M2D_ROOT_PAE || i == M2D_ROOT_DUMMY)
+	if (i == 0 || i == M2D_ROOT_DUMMY)
 		return 0;
 	for (unsigned level = m2d_role_level(m2d_sp(vm, i)->role); i != 0; level--) {
 		uint64_t spte;
@@ -195,11 +195,14 @@ void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	const M2dKvmVcpu *v = vm->vcpu[task->vcpu];
 
 	for (unsigned n = 0; n <= M2D_N_PREV_ROOTS; n++) {
+		uint64_t gva = m2d_conf_event(c, i)->u.invlpg.gva;
 		M2dSpIndex root = n == 0 ? v->mmu.root.sp : v->mmu.prev[n - 1].sp;
 		unsigned quadrant = 0;
 		Entry e = {.size = 8};
 
-		e.page = leaf_page(vm, root, m2d_conf_event(c, i)->u.invlpg.gva, &e.index);
+		if (root == M2D_ROOT_PAE)
+			root = v->mmu.pae_root[gva >> 30 & 3];
+		e.page = leaf_page(vm, root, gva, &e.index);
 		e.sp = e.page != 0 ? m2d_sp(vm, e.page) : NULL;
 		if (e.sp == NULL || !e.sp->unsync)
 			continue;

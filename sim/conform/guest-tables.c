@@ -85,7 +85,13 @@ static void add_seen(GHashTable *lists, gpointer key, uint32_t i)
 	g_array_append_val(list, i);
 }
 
-/* Note where the entries of the walk at event @i are, for a guest with this CR3. */
+static void note_pdpte(M2dConform *c, uint64_t addr, uint64_t pdpte)
+{
+	if (pdpte & M2D_PTE_P)
+		g_hash_table_insert(c->pdpte_of, (gpointer)(pdpte >> M2D_PAGE_SHIFT),
+				    (gpointer)((pdpte & 0xfff & ~UINT64_C(3)) | (addr >> 30 & 3)));
+}
+
 void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i)
 {
 	uint64_t addr = m2d_conf_event(c, i)->u.walk.addr, table = cr3 & fmt->frame_mask;
@@ -100,6 +106,12 @@ void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, 
 		/* The walk began anew: an entry had changed under it. */
 		if (level == fmt->levels)
 			table = cr3 & fmt->frame_mask;
+		if (level == fmt->pdpte_level) {
+			/* A register of the vCPU's. */
+			note_pdpte(c, addr, e->u.element.pte);
+			table = e->u.element.pte & fmt->frame_mask;
+			continue;
+		}
 		gpa = table + m2d_pte_index_offset(fmt, level, addr);
 		g_array_index(c->element_gpa, uint64_t, i) = gpa;
 		g_array_index(c->element_page, uint64_t, i) = page_key(cr3, addr >> M2D_PAGE_SHIFT);
@@ -203,7 +215,7 @@ void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i)
 		return;
 	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i)) {
 		if (element_gpa(c, i) == 0)
-			break;
+			continue;
 		put_entry(c, fmt, element_gpa(c, i), i, i);
 		if (m2d_conf_event(c, i)->u.element.level == 1)
 			table_serves(c, fmt, element_gpa(c, i),
@@ -356,6 +368,7 @@ void m2d_conf_tables_new(M2dConform *c)
 	c->store_in = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->seen_page = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->first_page = g_hash_table_new(NULL, NULL);
+	c->pdpte_of = g_hash_table_new(NULL, NULL);
 }
 
 void m2d_conf_guest_free(M2dConform *c)
@@ -369,6 +382,7 @@ void m2d_conf_guest_free(M2dConform *c)
 	g_hash_table_unref(c->store_in);
 	g_hash_table_unref(c->seen_page);
 	g_hash_table_unref(c->first_page);
+	g_hash_table_unref(c->pdpte_of);
 	g_array_unref(c->element_page);
 	g_array_unref(c->element_gpa);
 }

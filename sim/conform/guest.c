@@ -96,6 +96,41 @@ static bool lock_break(void *data, unsigned actor)
 	return false;
 }
 
+/* PDPTEs that the vCPU of event @i has from there on: those of its walks, and of the roots that are
+ * loaded, up to the next load of CR3. */
+static void load_pdptes(M2dConform *c, unsigned vcpu, uint32_t i)
+{
+	M2dKvmVcpu *v = c->vm->vcpu[vcpu];
+	uint64_t pdpte[4] = {0};
+
+	for (i = m2d_conf_next(c, i); i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
+		const M2dCapEvent *e = m2d_conf_event(c, i);
+		gpointer bits, gfn = NULL;
+
+		if (e->kind == M2D_CAP_NEW_PGD)
+			break;
+		if (e->kind == M2D_CAP_WALK_ELEMENT && e->u.element.level == 3)
+			gfn = (gpointer)(e->u.element.pte >> M2D_PAGE_SHIFT);
+		else if (e->kind == M2D_CAP_GET_PAGE &&
+			 m2d_role_level((uint32_t)e->u.page.role) == 2)
+			gfn = (gpointer)e->u.page.gfn;
+		if (gfn == NULL || !g_hash_table_lookup_extended(c->pdpte_of, gfn, NULL, &bits))
+			continue;
+		if (pdpte[(uintptr_t)bits & 3] == 0)
+			pdpte[(uintptr_t)bits & 3] = (uint64_t)gfn << M2D_PAGE_SHIFT |
+						     ((uint64_t)bits & ~UINT64_C(3)) | M2D_PTE_P;
+	}
+	for (unsigned n = 0; n < 4; n++) {
+		VM_PUT(c->vm, v->mmu.pdptrs[n], pdpte[n]);
+		VM_PUT(c->vm, v->regs.pdpte[n], pdpte[n]);
+	}
+}
+
+static bool has_pdptes(const M2dConform *c, unsigned vcpu)
+{
+	return c->vm->vcpu[vcpu]->mmu.gfmt.pdpte_level != 0;
+}
+
 void m2d_conf_guest_init(M2dConform *c)
 {
 	uint64_t cr3[M2D_MAX_KVM_VCPUS] = {0};
@@ -122,6 +157,15 @@ void m2d_conf_guest_init(M2dConform *c)
 			m2d_conf_locate_walk(c, &c->vm->vcpu[vcpu]->mmu.gfmt, cr3[vcpu], i);
 		if (e->kind == M2D_CAP_WALK && e->u.walk.error & M2D_PFEC_W)
 			m2d_conf_note_store(c, &c->vm->vcpu[vcpu]->mmu.gfmt, i);
+	}
+	for (uint32_t n = 0, done = 0; n < c->events->len; n++) {
+		int vcpu = m2d_conf_task_of(c, n)->vcpu;
+
+		if (vcpu < 0 || done >> vcpu & 1)
+			continue;
+		done |= 1u << vcpu;
+		if (has_pdptes(c, (unsigned)vcpu))
+			load_pdptes(c, (unsigned)vcpu, n);
 	}
 }
 
@@ -209,6 +253,12 @@ static void hardware_dirtied(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	g_hash_table_add(c->inputs, GUINT_TO_POINTER(set));
 }
 
+/* Of a load or store that nothing tells the size of: that of an entry, if it is aligned. */
+static uint8_t access_size(uint64_t addr)
+{
+	return addr % 8 == 0 ? 8 : addr % 4 == 0 ? 4 : 1;
+}
+
 /* A walk that is not the fault's: the emulator fetches, loads or stores. */
 static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 {
@@ -232,8 +282,8 @@ static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 	else
 		op = M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_emulate, .vcpu = vcpu,
 				    .kind = error & M2D_PFEC_W ? M2D_ACC_WRITE : M2D_ACC_READ,
-				    .size = 8, .user = (error & M2D_PFEC_U) != 0, .gva = addr,
-				    .value = value);
+				    .size = access_size(addr), .user = (error & M2D_PFEC_U) != 0,
+				    .gva = addr, .value = value);
 	if (op != NULL)
 		op->emulates = true;
 }
@@ -249,6 +299,8 @@ static void on_emulate(M2dConform *c, uint32_t t, uint32_t i)
 	i = m2d_conf_find(c, i, M2D_CAP_NEW_PGD);
 	if (i != M2D_CONF_NONE)
 		VM_PUT(c->vm, v->regs.cr3, m2d_conf_event(c, i)->u.new_pgd.pgd);
+	if (i != M2D_CONF_NONE && has_pdptes(c, (unsigned)task->vcpu))
+		load_pdptes(c, (unsigned)task->vcpu, i);
 	M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_invalidate_pcid, .vcpu = (uint32_t)task->vcpu,
 		       .pcid = 0);
 	m2d_conf_finish_ops(c, task);
