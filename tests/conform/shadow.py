@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Shadow paging of real kernels, predicted: cuts of captures in data/, of Linux 6.1 and (names with
+6.12) 6.12, of guests with four levels of tables, with PAE and with two; with MMU2D_CAPTURES the whole
+ones too. That the comparison can fail: each duty that the model leaves out is missed by some
+capture."""
+import glob
+import os
+import re
+import unittest
+
+from common import CAPTURES, NEED_ALL, data, replay, run
+
+# How much of each cut may come out otherwise, and what is in it: the kernel's events by kind.
+CUTS = {
+    "churn-shadow": (0, {"kvm_mmu_set_spte": 350, "page fault outcome": 800}),
+    "dirty-shadow": (2, {"kvm_mmu_set_spte": 800}),
+    "hv-shadow": (6, {"kvm_mmu_set_spte": 300, "kvm_mmu_sync_page": 10, "svm_flush_tlb_gva": 10}),
+    "notif-shadow": (0, {"kvm_mmu_set_spte": 600, "flush_remote_tlbs": 20}),
+    "pae-shadow": (0, {"kvm_mmu_set_spte": 300, "kvm_mmu_get_page": 4, "svm_flush_tlb_gva": 50}),
+    "ptmod-shadow": (4, {"kvm_mmu_set_spte": 700, "kvm_mmu_sync_page": 10,
+                         "kvm_mmu_unsync_page": 10, "svm_flush_tlb_current": 300}),
+    "ptmod1-6.12-shadow": (28, {"kvm_mmu_set_spte": 300, "kvm_mmu_unsync_page": 20}),
+    "thp-shadow": (0, {"kvm_mmu_set_spte": 86, "kvm_mmu_get_page": 5}),
+    "touch-shadow": (0, {"kvm_mmu_set_spte": 400}),
+    "two-level-6.12-shadow": (1, {"kvm_mmu_set_spte": 300, "svm_flush_tlb_gva": 50}),
+}
+
+# Without this duty at least so many of the kernel's events come out otherwise.
+DUTIES = {
+    "ptmod-shadow": {"flush-sync-hw": 900, "sync-cr3": 60, "wrprot-shadowed": 100,
+                     "guest-ad": 500, "guest-d-writable": 100, "rmap-add": 100},
+    "hv-shadow": {"sync-pv": 200, "flush-guest-hw": 50, "flush-sync-page": 40,
+                  "mark-unsync-parents": 200, "wrprot-sync": 200, "check-requests": 60},
+    "pae-shadow": {"sync-invlpg": 300, "flush-invlpg-spte": 200, "flush-load": 40},
+    "ptmod1-6.12-shadow": {"zap-track-write": 300, "zap-drop-spte": 100, "wrprot-upper": 40,
+                           "sync-child": 35, "flush-track-write": 80, "flush-wrprot": 40},
+}
+
+
+def otherwise(doc):
+    return doc["total"]["kernel"] - doc["total"]["predicted"]
+
+
+class Cuts(unittest.TestCase):
+    def test_share(self):
+        for name, (most, _kinds) in CUTS.items():
+            with self.subTest(name):
+                doc, _status = replay(data(name))
+                self.assertLessEqual(otherwise(doc), most)
+                self.assertEqual(doc["mmu"], "shadow")
+                self.assertEqual(doc["kvm"], "6.12" if "6.12" in name else "6.1")
+
+    def test_something_is_compared(self):
+        for name, (_most, kinds) in CUTS.items():
+            events = replay(data(name))[0]["events"]
+            for kind, n in kinds.items():
+                with self.subTest(name, kind=kind):
+                    self.assertGreaterEqual(events[kind]["kernel"], n)
+
+    def test_walks_are_not_counted(self):
+        """What KVM's walks show of the guest's tables is taken from the capture."""
+        doc = replay(data("touch-shadow"))[0]
+        walks = sum(n["kernel"] for kind, n in doc["events"].items() if "paging" in kind)
+        self.assertGreater(walks, doc["total"]["kernel"])
+
+    def test_duties(self):
+        for name, duties in DUTIES.items():
+            for duty, n in duties.items():
+                with self.subTest(name, duty=duty):
+                    doc, _status = replay(data(name), "--without", duty)
+                    self.assertGreaterEqual(otherwise(doc), n)
+
+    def test_inputs_are_told(self):
+        """Guest entries that only an SPTE or a flush shows are in no share."""
+        doc = replay(data("pae-shadow"))[0]
+        self.assertGreater(doc["total"]["input"], 0)
+        self.assertRegex(run(data("pae-shadow")).stdout,
+                         r"\n%d events show guest entries that nothing else does" %
+                         doc["total"]["input"])
+
+
+class Knobs(unittest.TestCase):
+    """Behaviours that changed between the recorded kernels: the other one does not fit."""
+
+    def test_invlpg(self):
+        for name, other in (("pae-shadow", "6.1+9fd4a4e3a3d9"),
+                            ("two-level-6.12-shadow", "6.12-9fd4a4e3a3d9")):
+            with self.subTest(name):
+                doc = replay(data(name), "--kvm", other)[0]
+                self.assertGreater(otherwise(doc), 30)
+
+    def test_sync_intact(self):
+        doc = replay(data("ptmod-shadow"), "--kvm", "6.1+e6722d9211b2")[0]
+        self.assertGreater(otherwise(doc), 5)
+
+
+@NEED_ALL
+class All(unittest.TestCase):
+    def test_share(self):
+        paths = glob.glob(os.path.join(CAPTURES, "*-shadow.txt.gz"))
+        self.assertGreater(len(paths), 6)
+        for path in paths:
+            with self.subTest(path):
+                doc, status = replay(path)
+                self.assertGreaterEqual(doc["total"]["share"], 0.99)
+                self.assertEqual(status, 0)
+
+    def test_sources_agree(self):
+        """The binary record of a run gives what its text gives."""
+        text = replay(os.path.join(CAPTURES, "dev-hv-shadow.txt.gz"))[0]
+        binary = replay(os.path.join(CAPTURES, "dev-hv-shadow.dat"))[0]
+        self.assertEqual(text["events"], binary["events"])
+
+
+if __name__ == "__main__":
+    unittest.main()
