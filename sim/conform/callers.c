@@ -120,6 +120,24 @@ uint64_t m2d_conf_flush_caller(const M2dConform *c)
 	return 0;
 }
 
+/* kvm_flush_remote_tlbs_memslot() has no entry of its own for a dirty log ioctl, which lies in the
+ * same file: the compiler put it there. */
+bool m2d_conf_memslot_inlined(uint64_t caller)
+{
+	return caller == symbol("kvm_get_dirty_log_protect") ||
+	       caller == symbol("kvm_clear_dirty_log_protect");
+}
+
+bool m2d_conf_in_dirty_log(const M2dConform *c)
+{
+	const M2dRuntime *rt = c->vm->rt;
+	uint32_t sp = rt->task[rt->current]->sp;
+	const M2dFrame *f = below(rt->task[rt->current], &sp);
+
+	return f != NULL &&
+	       (f->routine == M2D_R_m2d_get_dirty_log || f->routine == M2D_R_m2d_clear_dirty_log);
+}
+
 bool m2d_conf_same_caller(uint64_t kernel, uint64_t model)
 {
 	Caller k = caller_of(kernel), m = caller_of(model);

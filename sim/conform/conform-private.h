@@ -130,9 +130,10 @@ struct _M2dConform {
 	uint32_t now;          /* event */
 	unsigned unloaded;     /* vCPUs that the end of the VM has unloaded */
 	M2dConfCount count[M2D_CONF_KINDS];
-	bool manual;        /* userspace clears what it has got of the dirty log itself */
-	bool stuck;         /* the model cannot go on */
-	bool flushes_young; /* the host ages by clear_flush_young() */
+	bool manual;          /* userspace clears what it has got of the dirty log itself */
+	bool stuck;           /* the model cannot go on */
+	bool flushes_young;   /* the host ages by clear_flush_young() */
+	bool memslot_inlined; /* m2d_conf_memslot_inlined() of some caller */
 	uint64_t resyncs;
 };
 
@@ -269,6 +270,10 @@ bool m2d_conf_slot_fits(const M2dConform *c, uint32_t i, M2dConfOutcome outcome)
 /* m2d_conf_flush_caller: the function that asks for the remote flush that is just announced, as
  * m2d_cap_symbol() has it; 0: it has no name in the kernel. */
 uint64_t m2d_conf_flush_caller(const M2dConform *c);
+/* m2d_conf_memslot_inlined: kvm_flush_remote_tlbs_memslot() was part of that function.
+ * m2d_conf_in_dirty_log: the routine that runs is a dirty log ioctl. */
+bool m2d_conf_memslot_inlined(uint64_t caller);
+bool m2d_conf_in_dirty_log(const M2dConform *c);
 /* m2d_conf_same_caller: as far as both are known. */
 bool m2d_conf_same_caller(uint64_t kernel, uint64_t model);
 

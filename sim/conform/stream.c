@@ -82,6 +82,8 @@ static void learn(M2dConform *c, M2dConfTask *t, const M2dCapEvent *e)
 
 	if (e->kind == M2D_CAP_FAST_FAULT && e->u.fast_fault.from >> 63)
 		c->nonpresent63 |= !(e->u.fast_fault.from & M2D_PTE_P);
+	if (e->kind == M2D_CAP_FLUSH_REMOTE && e->has & 1)
+		c->memslot_inlined |= m2d_conf_memslot_inlined(e->u.flush_remote.caller);
 	if (e->kind == M2D_CAP_EXIT && e->has & 2) {
 		uint64_t reason = e->u.exit.reason;
 

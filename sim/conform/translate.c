@@ -118,6 +118,9 @@ static bool translate(const M2dConform *c, const M2dEvent *e, M2dConfItem *item)
 				  : M2D_CAP_SVM_FLUSH_GVA,
 		      a + 1, a[0] == 3);
 		return true;
+	case M2D_E_FN_FLUSH_MEMSLOT:
+		plain(item, same[i].kind, a, 0);
+		return !c->memslot_inlined || !m2d_conf_in_dirty_log(c);
 	case M2D_E_FLUSH_REMOTE:
 		plain(item, M2D_CAP_FLUSH_REMOTE, (const uint64_t[]){m2d_conf_flush_caller(c)}, 1);
 		return true;
