@@ -114,6 +114,7 @@ struct _M2dConform {
 	GHashTable *read_only; /* gpa of a guest entry -> INVLPG since which it is taken for that */
 	GHashTable *inputs;    /* set of uint32_t: events that show what else nothing shows */
 	GHashTable *words;     /* gpa >> 3, + 1 -> what its memory holds there */
+	M2dPteFormat walked[M2D_MAX_LEVELS + 1]; /* tables of that many levels */
 	M2dGuestContents contents;
 	GArray *element_gpa;    /* uint64_t: by event: where a walk's element was read */
 	GHashTable *invlpg_of;  /* page -> GArray of uint32_t: INVLPGs, in order */
@@ -372,6 +373,9 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i);
  */
 
 /* m2d_conf_registers: before the entry of a vCPU: what loads of registers asked of the MMU. */
+/* m2d_conf_guest_mode: shadow paging: the roots that are loaded at event @load are for another
+ * paging mode: the guest's registers become such; false: they are not. */
+bool m2d_conf_guest_mode(M2dConform *c, M2dConfTask *task, uint32_t load);
 void m2d_conf_registers(M2dConform *c, M2dConfTask *task);
 void m2d_conf_smm(M2dConform *c, M2dConfTask *task, bool enter);
 

@@ -304,7 +304,7 @@ bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn)
 	int vcpu = m2d_conf_task_of(c, i)->vcpu;
 	uint64_t gpa = m2d_conf_event(c, i)->u.page_fault.addr;
 
-	if (!c->tdp) {
+	if (!c->tdp && vcpu >= 0 && c->vm->vcpu[vcpu]->regs.cr0 & M2D_CR0_PG) {
 		i = m2d_conf_find(c, i, M2D_CAP_WALK);
 		if (vcpu < 0 || i == M2D_CONF_NONE ||
 		    !m2d_conf_walked_to(c, &c->vm->vcpu[vcpu]->mmu.gfmt, i, &gpa))

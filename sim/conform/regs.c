@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loads of control registers of a guest with a direct MMU, by the guest or by userspace
+ * Loads of control registers of a guest, by the guest or by userspace
  * (KVM_SET_SREGS, a reset). What was loaded is not recorded; that a register was loaded is the
  * reason of the exit, or that the vCPU was in userspace. Whether the load concerned the MMU shows
  * in what KVM does at the entry behind it: a root that is loaded again although it was good, a
@@ -23,6 +23,12 @@ static bool may_load(const M2dConfTask *task)
 	default:
 		return task->left;
 	}
+}
+
+/* CR3 of a guest under shadow paging is known. */
+static bool changes_mode(const M2dConfTask *task)
+{
+	return ((uint32_t)task->exit_reason & ~M2D_CAP_EXIT_SVM) != 0x13;
 }
 
 /* The vCPU will load a root in any case. */
@@ -61,16 +67,19 @@ void m2d_conf_registers(M2dConform *c, M2dConfTask *task)
 	unsigned vcpu = (unsigned)task->vcpu, lone = 0;
 	M2dKvmVcpu *v = c->vm->vcpu[vcpu];
 	bool load = false, current = false;
+	uint32_t at = M2D_CONF_NONE;
 	unsigned before = M2D_CAP_N_KINDS;
 
 	/* Userspace sets the registers that a vCPU starts with. */
-	if (task->exit_reason != 0 && (!c->tdp || !may_load(task)))
+	if (task->exit_reason != 0 && !may_load(task))
 		return;
 	for (uint32_t i = c->now; i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
 		unsigned kind = m2d_conf_event(c, i)->kind;
 
 		if (kind == M2D_CAP_ENTRY || kind == M2D_CAP_EXIT)
 			break;
+		if (kind == M2D_CAP_MMU_LOAD && !load)
+			at = i;
 		load |= kind == M2D_CAP_MMU_LOAD;
 		current |= kind == M2D_CAP_SVM_FLUSH_CURRENT && !load;
 		if (kind == M2D_CAP_SVM_FLUSH_ASID && before != M2D_CAP_SVM_FLUSH_ALL &&
@@ -78,14 +87,19 @@ void m2d_conf_registers(M2dConform *c, M2dConfTask *task)
 			lone++;
 		before = kind;
 	}
-	if (load && !reloads(c->vm, v))
+	if (!c->tdp && load && m2d_conf_guest_mode(c, task, at))
 		reset(c, vcpu);
+	else if (load && (c->tdp || changes_mode(task)) && !reloads(c->vm, v))
+		reset(c, vcpu);
+	/* What a load of CR3 flushes under shadow paging is not an input. */
+	if (!c->tdp && !changes_mode(task))
+		return;
 	if (current)
 		m2d_make_request(c->vm, vcpu, M2D_REQ_TLB_FLUSH_CURRENT);
 	/* MOV to CR4 flushes at once if PGE changes, and asks for the guest's flush. */
-	for (; lone > 1; lone--)
+	for (; lone > 1 && c->tdp; lone--)
 		flush_guest(c, vcpu);
-	if (lone != 0)
+	if (lone != 0 && c->tdp)
 		m2d_make_request(c->vm, vcpu, M2D_REQ_TLB_FLUSH_GUEST);
 }
 
@@ -93,7 +107,7 @@ void m2d_conf_smm(M2dConform *c, M2dConfTask *task, bool enter)
 {
 	M2dOp op;
 
-	if (task->vcpu < 0 || !c->tdp)
+	if (task->vcpu < 0)
 		return;
 	m2d_conf_finish_ops(c, task);
 	m2d_op_preset(&op, M2D_OP_SMM);
