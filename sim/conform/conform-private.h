@@ -47,11 +47,14 @@ typedef struct {
 	uint32_t at;                    /* its last event so far */
 	M2dConfOp op[M2D_CONF_MAX_OPS]; /* innermost last */
 	unsigned n_ops;
-	bool faulted;         /* a page fault in this window */
-	bool walked;          /* and the walk that it makes was seen */
-	bool refused;         /* the host does not let it */
-	uint64_t exit_reason; /* of the last one */
-	uint64_t store_gpa;   /* of the store that faulted; 0: none */
+	bool faulted;                   /* a page fault in this window */
+	bool walked;                    /* and the walk that it makes was seen */
+	bool refused;                   /* the host does not let it */
+	uint64_t exit_reason;           /* of the last one */
+	uint64_t store_gpa;             /* of the store that faulted; 0: none */
+	uint64_t exit_rip;              /* of the exit under way */
+	uint64_t retry_rip, retry_addr; /* what was last retried in place of emulated */
+	bool emulating;                 /* an instruction, since the exit */
 	uint64_t store_addr;
 	uint32_t fault_event;
 	bool left; /* for userspace, in this window */

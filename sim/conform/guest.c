@@ -7,6 +7,7 @@
 #include "sim/guest/guest.h"
 
 #define EXIT_WRITE_CR3 (M2D_CAP_EXIT_SVM | 0x13)
+#define EXIT_PF        (M2D_CAP_EXIT_SVM | 0x4e)
 
 /* --- registers -------------------------------------------------------------------------------- */
 
@@ -311,6 +312,28 @@ static uint8_t access_size(uint64_t addr)
 	return addr % 8 == 0 ? 8 : addr % 4 == 0 ? 4 : 1;
 }
 
+/* A store to a shadowed page by an instruction that is not for page tables: KVM gives up the shadow
+ * pages in place of emulating, and the guest goes on where it was. Which instruction it is shows in
+ * that only. A second time at the same place it is emulated. */
+static bool retried(const M2dConform *c, M2dConfTask *task, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	uint32_t n = m2d_conf_find(c, i, M2D_CAP_ENTRY);
+	bool again;
+
+	if (!task->emulating || task->exit_reason != EXIT_PF || !(e->u.walk.error & M2D_PFEC_W) ||
+	    e->u.walk.addr != task->store_addr)
+		return false;
+	task->emulating = false;
+	again = task->retry_rip == task->exit_rip && task->retry_addr == e->u.walk.addr;
+	task->retry_rip = task->retry_addr = 0;
+	if (again || n == M2D_CONF_NONE || m2d_conf_event(c, n)->u.entry.rip != task->exit_rip)
+		return false;
+	task->retry_rip = task->exit_rip;
+	task->retry_addr = e->u.walk.addr;
+	return true;
+}
+
 /* A walk that is not the fault's: the emulator fetches, loads or stores. */
 static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 {
@@ -324,6 +347,16 @@ static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 
 	m2d_conf_finish_ops(c, task);
 	m2d_conf_guest_walk(c, t, i);
+	if (retried(c, task, i)) {
+		task->store_gpa = 0;
+		M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_mmu_walk_addr, .vcpu = vcpu,
+			       .gva = addr, .access = error);
+		m2d_conf_finish_ops(c, task);
+		if (m2d_conf_walked_to(c, fmt, i, &gpa))
+			M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_mmu_unprotect_gfn,
+				       .gfn = gpa >> M2D_PAGE_SHIFT);
+		return;
+	}
 	if (error & M2D_PFEC_W && m2d_conf_walked_to(c, fmt, i, &gpa)) {
 		value = m2d_conf_stored(c, fmt, gpa, i);
 		task->store_gpa = 0;
@@ -472,7 +505,12 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 			hardware_dirtied(c, task, i);
 		}
 		break;
+	case M2D_CAP_EXIT:
+		task->emulating = false;
+		task->exit_rip = e->u.exit.rip;
+		break;
 	case M2D_CAP_EMULATE:
+		task->emulating = true;
 		on_emulate(c, t, i);
 		break;
 	case M2D_CAP_NEW_PGD:

@@ -66,7 +66,7 @@ void m2d_conf_registers(M2dConform *c, M2dConfTask *task)
 {
 	unsigned vcpu = (unsigned)task->vcpu, lone = 0;
 	M2dKvmVcpu *v = c->vm->vcpu[vcpu];
-	bool load = false, current = false;
+	bool load = false, current = false, prev = false;
 	uint32_t at = M2D_CONF_NONE;
 	unsigned before = M2D_CAP_N_KINDS;
 
@@ -82,6 +82,7 @@ void m2d_conf_registers(M2dConform *c, M2dConfTask *task)
 			at = i;
 		load |= kind == M2D_CAP_MMU_LOAD;
 		current |= kind == M2D_CAP_SVM_FLUSH_CURRENT && !load;
+		prev |= kind == M2D_CAP_SYNC_PREV_ROOTS;
 		if (kind == M2D_CAP_SVM_FLUSH_ASID && before != M2D_CAP_SVM_FLUSH_ALL &&
 		    before != M2D_CAP_SVM_FLUSH_CURRENT)
 			lone++;
@@ -94,6 +95,8 @@ void m2d_conf_registers(M2dConform *c, M2dConfTask *task)
 	/* What a load of CR3 flushes under shadow paging is not an input. */
 	if (!c->tdp && !changes_mode(task))
 		return;
+	if (!c->tdp && prev)
+		m2d_make_request(c->vm, vcpu, M2D_REQ_TLB_FLUSH_GUEST);
 	if (current)
 		m2d_make_request(c->vm, vcpu, M2D_REQ_TLB_FLUSH_CURRENT);
 	/* MOV to CR4 flushes at once if PGE changes, and asks for the guest's flush. */
