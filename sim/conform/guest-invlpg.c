@@ -78,11 +78,23 @@ static uint64_t entry_shown(const M2dConform *c, const M2dPteFormat *fmt, uint64
 
 	entry = (entry & ~fmt->frame_mask) | e->u.set_spte.gfn << M2D_PAGE_SHIFT;
 	entry = (entry & ~(uint64_t)M2D_PTE_US) | M2D_PTE_P | M2D_PTE_A | (spte & M2D_PTE_US);
+	if (fmt->entry_shift == 3)
+		entry = (entry & ~M2D_BIT(63)) | (spte & c->vm->fmt.nx);
 	if (spte & M2D_PTE_RW)
 		return entry | M2D_PTE_RW | M2D_PTE_D;
 	if (entry & M2D_PTE_RW && entry & M2D_PTE_D)
 		entry &= ~(uint64_t)M2D_PTE_RW;
 	return entry;
+}
+
+/* The SPTE lets the guest execute, and its user mode in, as the entry does below its table. */
+static bool rights_agree(const M2dConform *c, const Entry *e, uint64_t entry, uint64_t spte)
+{
+	unsigned access = m2d_role_access(e->sp->role);
+	bool user = entry & M2D_PTE_US && access & M2D_SPTE_ACC_USER;
+	bool exec = (e->size == 4 || !(entry >> 63)) && access & M2D_SPTE_ACC_EXEC;
+
+	return user == ((spte & c->vm->fmt.user) != 0) && exec == !(spte & c->vm->fmt.nx);
 }
 
 /* Before 6.4. */
@@ -102,7 +114,8 @@ static void mapped_anew(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, 
 	if (maps &&
 	    m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT ==
 		    m2d_conf_event(c, set)->u.set_spte.gfn &&
-	    writable == ((m2d_conf_event(c, set)->u.set_spte.spte & M2D_PTE_RW) != 0))
+	    writable == ((m2d_conf_event(c, set)->u.set_spte.spte & M2D_PTE_RW) != 0) &&
+	    rights_agree(c, e, entry, m2d_conf_event(c, set)->u.set_spte.spte))
 		return;
 	m2d_conf_guest_write(c, e->gpa, e->size, entry_shown(c, fmt, entry, set));
 	for (; set != M2D_CONF_NONE; set = next_set(c, set, e->sp, e->index))
