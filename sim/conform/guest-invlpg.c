@@ -51,7 +51,8 @@ static uint32_t next_set(const M2dConform *c, uint32_t i, const M2dSp *sp, unsig
 		if (e->kind != M2D_CAP_SET_SPTE)
 			continue;
 		at = e->u.set_spte.at;
-		page = (uint64_t)g_hash_table_lookup(c->k2m, (gpointer)(at >> M2D_PAGE_SHIFT));
+		page = GPOINTER_TO_SIZE(
+			g_hash_table_lookup(c->k2m, GSIZE_TO_POINTER(at >> M2D_PAGE_SHIFT)));
 		if ((at & (M2D_PAGE_SIZE - 1)) / 8 == index && (page == 0 || page == sp->pfn))
 			return i;
 	}
@@ -154,13 +155,13 @@ static bool takes_away(const M2dConform *c, const M2dPteFormat *fmt, const Entry
 static bool given_back(M2dConform *c, const Entry *e, M2dSptep sptep, uint64_t before, uint32_t i,
 		       uint32_t flush)
 {
-	gpointer since = g_hash_table_lookup(c->read_only, (gpointer)e->gpa);
+	gpointer since = g_hash_table_lookup(c->read_only, GSIZE_TO_POINTER(e->gpa));
 	uint64_t spte = m2d_spte_read(c->vm, sptep);
 
 	if (since == NULL || g_array_index(c->task_of, uint32_t, GPOINTER_TO_UINT(since)) !=
 				     g_array_index(c->task_of, uint32_t, i))
 		return false;
-	g_hash_table_remove(c->read_only, (gpointer)e->gpa);
+	g_hash_table_remove(c->read_only, GSIZE_TO_POINTER(e->gpa));
 	if (m2d_spte_is_writable(spte))
 		return false;
 	m2d_conf_guest_write(c, e->gpa, e->size, before | M2D_PTE_RW);
@@ -196,7 +197,7 @@ static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e,
 	}
 	/* The guest faults on what was dropped, but not on what may only be read now. */
 	if (!walked && entry & M2D_PTE_RW)
-		g_hash_table_insert(c->read_only, (gpointer)e->gpa, GUINT_TO_POINTER(i));
+		g_hash_table_insert(c->read_only, GSIZE_TO_POINTER(e->gpa), GUINT_TO_POINTER(i));
 	entry &= walked ? ~(uint64_t)M2D_PTE_A : ~(uint64_t)M2D_PTE_RW;
 	m2d_conf_guest_write(c, e->gpa, e->size, entry);
 	g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));

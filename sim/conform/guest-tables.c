@@ -14,12 +14,13 @@
 
 static gpointer word_key(uint64_t gpa)
 {
-	return (gpointer)((gpa >> 3) + 1);
+	return GSIZE_TO_POINTER((gpa >> 3) + 1);
 }
 
 uint64_t m2d_conf_guest_read(M2dConform *c, uint64_t gpa, unsigned size)
 {
-	uint64_t word = (uint64_t)g_hash_table_lookup(c->words, word_key(gpa)) >> 8 * (gpa & 7);
+	uint64_t word =
+		GPOINTER_TO_SIZE(g_hash_table_lookup(c->words, word_key(gpa))) >> 8 * (gpa & 7);
 
 	return size == 8 ? word : word & m2d_low_mask(8 * size);
 }
@@ -27,10 +28,10 @@ uint64_t m2d_conf_guest_read(M2dConform *c, uint64_t gpa, unsigned size)
 void m2d_conf_guest_write(M2dConform *c, uint64_t gpa, unsigned size, uint64_t value)
 {
 	uint64_t mask = (size == 8 ? UINT64_MAX : m2d_low_mask(8 * size)) << 8 * (gpa & 7);
-	uint64_t word = (uint64_t)g_hash_table_lookup(c->words, word_key(gpa));
+	uint64_t word = GPOINTER_TO_SIZE(g_hash_table_lookup(c->words, word_key(gpa)));
 
 	word = (word & ~mask) | (value << 8 * (gpa & 7) & mask);
-	g_hash_table_insert(c->words, word_key(gpa), (gpointer)word);
+	g_hash_table_insert(c->words, word_key(gpa), GSIZE_TO_POINTER(word));
 }
 
 static uint64_t read_contents(void *data, uint64_t gpa, unsigned size)
@@ -88,8 +89,9 @@ static void add_seen(GHashTable *lists, gpointer key, uint32_t i)
 static void note_pdpte(M2dConform *c, uint64_t addr, uint64_t pdpte)
 {
 	if (pdpte & M2D_PTE_P)
-		g_hash_table_insert(c->pdpte_of, (gpointer)(pdpte >> M2D_PAGE_SHIFT),
-				    (gpointer)((pdpte & 0xfff & ~UINT64_C(3)) | (addr >> 30 & 3)));
+		g_hash_table_insert(
+			c->pdpte_of, GSIZE_TO_POINTER(pdpte >> M2D_PAGE_SHIFT),
+			GSIZE_TO_POINTER((pdpte & 0xfff & ~UINT64_C(3)) | (addr >> 30 & 3)));
 }
 
 void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i)
@@ -115,9 +117,10 @@ void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, 
 		gpa = table + m2d_pte_index_offset(fmt, level, addr);
 		g_array_index(c->element_gpa, uint64_t, i) = gpa;
 		g_array_index(c->element_page, uint64_t, i) = page_key(cr3, addr >> M2D_PAGE_SHIFT);
-		add_seen(c->seen_at, (gpointer)gpa, i);
+		add_seen(c->seen_at, GSIZE_TO_POINTER(gpa), i);
 		if (level == 1)
-			add_seen(c->seen_page, (gpointer)page_key(cr3, addr >> M2D_PAGE_SHIFT), i);
+			add_seen(c->seen_page,
+				 GSIZE_TO_POINTER(page_key(cr3, addr >> M2D_PAGE_SHIFT)), i);
 		table = e->u.element.pte & fmt->frame_mask;
 	}
 }
@@ -141,7 +144,7 @@ static uint32_t first_after(const GArray *list, uint32_t i)
 /* The first event after @i that shows the entry at @gpa; M2D_CONF_NONE: none. */
 static uint32_t seen_next(const M2dConform *c, uint64_t gpa, uint32_t i)
 {
-	return first_after(g_hash_table_lookup(c->seen_at, (gpointer)gpa), i);
+	return first_after(g_hash_table_lookup(c->seen_at, GSIZE_TO_POINTER(gpa)), i);
 }
 
 /* An entry leads to table @to instead of @from now. If what will be seen in @to is rather what was
@@ -149,8 +152,8 @@ static uint32_t seen_next(const M2dConform *c, uint64_t gpa, uint32_t i)
  */
 static void table_moved(M2dConform *c, uint64_t from, uint64_t to, unsigned size, uint32_t now)
 {
-	uint64_t first =
-		(uint64_t)g_hash_table_lookup(c->first_page, (gpointer)(from >> M2D_PAGE_SHIFT));
+	uint64_t first = GPOINTER_TO_SIZE(
+		g_hash_table_lookup(c->first_page, GSIZE_TO_POINTER(from >> M2D_PAGE_SHIFT)));
 	unsigned moved = 0, stayed = 0;
 
 	for (uint64_t at = 0; at < M2D_PAGE_SIZE; at += size) {
@@ -182,8 +185,9 @@ static uint64_t table_of(const M2dPteFormat *fmt, unsigned level, uint64_t entry
 /* The entry of level 1 at @gpa is for @page: so it is known of which page each of its table is. */
 static void table_serves(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint64_t page)
 {
-	g_hash_table_insert(c->first_page, (gpointer)(gpa >> M2D_PAGE_SHIFT),
-			    (gpointer)(page - ((gpa & (M2D_PAGE_SIZE - 1)) >> fmt->entry_shift)));
+	g_hash_table_insert(
+		c->first_page, GSIZE_TO_POINTER(gpa >> M2D_PAGE_SHIFT),
+		GSIZE_TO_POINTER(page - ((gpa & (M2D_PAGE_SIZE - 1)) >> fmt->entry_shift)));
 }
 
 /* The element at event @i is what its entry holds from now on. */
@@ -197,12 +201,13 @@ static void put_entry(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint
 	uint64_t to = table_of(fmt, level, value);
 
 	if (from != 0 && to != 0 && from != to) {
-		gpointer first =
-			g_hash_table_lookup(c->first_page, (gpointer)(from >> M2D_PAGE_SHIFT));
+		gpointer first = g_hash_table_lookup(c->first_page,
+						     GSIZE_TO_POINTER(from >> M2D_PAGE_SHIFT));
 
 		table_moved(c, from, to, size, now);
 		if (level == 2 && first != NULL)
-			g_hash_table_insert(c->first_page, (gpointer)(to >> M2D_PAGE_SHIFT), first);
+			g_hash_table_insert(c->first_page, GSIZE_TO_POINTER(to >> M2D_PAGE_SHIFT),
+					    first);
 	}
 	m2d_conf_guest_write(c, gpa, size, value);
 }
@@ -261,14 +266,14 @@ void m2d_conf_note_invlpg(M2dConform *c, uint64_t cr3, uint32_t i)
 {
 	uint64_t page = m2d_conf_event(c, i)->u.invlpg.gva >> M2D_PAGE_SHIFT;
 
-	add_seen(c->invlpg_of, (gpointer)page_key(cr3, page), i);
+	add_seen(c->invlpg_of, GSIZE_TO_POINTER(page_key(cr3, page)), i);
 }
 
 bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint64_t cr3,
 			  uint32_t now)
 {
 	uint64_t page = m2d_conf_event(c, now)->u.invlpg.gva >> M2D_PAGE_SHIFT;
-	gpointer key = (gpointer)page_key(cr3, page);
+	gpointer key = GSIZE_TO_POINTER(page_key(cr3, page));
 	const GArray *list = g_hash_table_lookup(c->invlpg_of, key);
 	uint32_t t = g_array_index(c->task_of, uint32_t, now), next = first_after(list, now);
 	uint32_t i = MIN(seen_next(c, gpa, now),
@@ -285,7 +290,7 @@ bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, 
 
 uint32_t m2d_conf_store_after(const M2dConform *c, uint64_t gfn, uint32_t now)
 {
-	return first_after(g_hash_table_lookup(c->store_in, (gpointer)gfn), now);
+	return first_after(g_hash_table_lookup(c->store_in, GSIZE_TO_POINTER(gfn)), now);
 }
 
 void m2d_conf_settle_entries(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, unsigned n,
@@ -326,14 +331,15 @@ uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 	gpa &= ~(uint64_t)(size - 1);
 	i = seen_next(c, gpa, now);
 	/* The table may have moved by then. */
-	first = g_hash_table_lookup(c->first_page, (gpointer)(gpa >> M2D_PAGE_SHIFT));
+	first = g_hash_table_lookup(c->first_page, GSIZE_TO_POINTER(gpa >> M2D_PAGE_SHIFT));
 	if (first != NULL) {
-		page = (uint64_t)first + (gpa & (M2D_PAGE_SIZE - 1)) / size;
-		i = MIN(i, first_after(g_hash_table_lookup(c->seen_page, (gpointer)page), now));
+		page = GPOINTER_TO_SIZE(first) + (gpa & (M2D_PAGE_SIZE - 1)) / size;
+		i = MIN(i, first_after(g_hash_table_lookup(c->seen_page, GSIZE_TO_POINTER(page)),
+				       now));
 	}
 	/* What it holds until a store after this one is never seen. */
 	if (i != M2D_CONF_NONE &&
-	    first_after(g_hash_table_lookup(c->store_at, (gpointer)gpa), now) > i)
+	    first_after(g_hash_table_lookup(c->store_at, GSIZE_TO_POINTER(gpa)), now) > i)
 		put_entry(c, fmt, gpa, i, now);
 	return m2d_conf_guest_read(c, gpa, size);
 }
@@ -343,8 +349,8 @@ void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i)
 	uint64_t gpa;
 
 	if (m2d_conf_walked_to(c, fmt, i, &gpa)) {
-		add_seen(c->store_at, (gpointer)(gpa & ~m2d_low_mask(fmt->entry_shift)), i);
-		add_seen(c->store_in, (gpointer)(gpa >> M2D_PAGE_SHIFT), i);
+		add_seen(c->store_at, GSIZE_TO_POINTER(gpa & ~m2d_low_mask(fmt->entry_shift)), i);
+		add_seen(c->store_in, GSIZE_TO_POINTER(gpa >> M2D_PAGE_SHIFT), i);
 	}
 }
 

@@ -155,15 +155,16 @@ static void load_pdptes(M2dConform *c, unsigned vcpu, uint32_t i)
 		if (e->kind == M2D_CAP_NEW_PGD)
 			break;
 		if (e->kind == M2D_CAP_WALK_ELEMENT && e->u.element.level == 3)
-			gfn = (gpointer)(e->u.element.pte >> M2D_PAGE_SHIFT);
+			gfn = GSIZE_TO_POINTER(e->u.element.pte >> M2D_PAGE_SHIFT);
 		else if (e->kind == M2D_CAP_GET_PAGE &&
 			 m2d_role_level((uint32_t)e->u.page.role) == 2)
-			gfn = (gpointer)e->u.page.gfn;
+			gfn = GSIZE_TO_POINTER(e->u.page.gfn);
 		if (gfn == NULL || !g_hash_table_lookup_extended(c->pdpte_of, gfn, NULL, &bits))
 			continue;
-		if (pdpte[(uintptr_t)bits & 3] == 0)
-			pdpte[(uintptr_t)bits & 3] = (uint64_t)gfn << M2D_PAGE_SHIFT |
-						     ((uint64_t)bits & ~UINT64_C(3)) | M2D_PTE_P;
+		if (pdpte[GPOINTER_TO_SIZE(bits) & 3] == 0)
+			pdpte[GPOINTER_TO_SIZE(bits) & 3] =
+				GPOINTER_TO_SIZE(gfn) << M2D_PAGE_SHIFT |
+				(GPOINTER_TO_SIZE(bits) & ~UINT64_C(3)) | M2D_PTE_P;
 	}
 	for (unsigned n = 0; n < 4; n++) {
 		VM_PUT(c->vm, v->mmu.pdptrs[n], pdpte[n]);
