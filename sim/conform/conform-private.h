@@ -356,6 +356,18 @@ uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 /* --- guest-invlpg.c ----------------------------------------------------------------------------
  */
 
+/* m2d_conf_would_map: whether KVM would map a guest's entry of level 1 at once, and writable.
+ * m2d_conf_entry_explains: and like the SPTE set at event @i, in a table with rights @access.
+ * m2d_conf_entry_shown: @entry, changed as little as makes it so. */
+bool m2d_conf_would_map(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry,
+			bool *writable);
+bool m2d_conf_entry_explains(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry,
+			     unsigned access, uint32_t i);
+uint64_t m2d_conf_entry_shown(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry,
+			      uint32_t i);
+/* m2d_conf_guest_prefetch: what the SPTEs show that a fault sets beside its own, the one that is
+ * asked for at event @i; @sptep: its own, 0: its table is not there yet. */
+void m2d_conf_guest_prefetch(M2dConform *c, const M2dConfTask *task, uint32_t i, M2dSptep sptep);
 /* m2d_conf_guest_invlpg: INVLPG at event @i: what it shows of the guest's entry. */
 void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i);
 

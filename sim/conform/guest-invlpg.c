@@ -59,8 +59,8 @@ static uint32_t next_set(const M2dConform *c, uint32_t i, const M2dSp *sp, unsig
 	return M2D_CONF_NONE;
 }
 
-/* Whether KVM would map the entry at once, with what right to write. */
-static bool would_map(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry, bool *writable)
+bool m2d_conf_would_map(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry,
+			bool *writable)
 {
 	const M2dMemslot *slot =
 		m2d_gfn_to_slot(c->vm, 0, m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT);
@@ -70,9 +70,8 @@ static bool would_map(const M2dConform *c, const M2dPteFormat *fmt, uint64_t ent
 	       m2d_slot_visible(slot);
 }
 
-/* @entry, changed as little as makes KVM map it like the SPTE set at event @i. */
-static uint64_t entry_shown(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry,
-			    uint32_t i)
+uint64_t m2d_conf_entry_shown(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry,
+			      uint32_t i)
 {
 	const M2dCapEvent *e = m2d_conf_event(c, i);
 	uint64_t spte = e->u.set_spte.spte;
@@ -88,14 +87,18 @@ static uint64_t entry_shown(const M2dConform *c, const M2dPteFormat *fmt, uint64
 	return entry;
 }
 
-/* The SPTE lets the guest execute, and its user mode in, as the entry does below its table. */
-static bool rights_agree(const M2dConform *c, const Entry *e, uint64_t entry, uint64_t spte)
+bool m2d_conf_entry_explains(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry,
+			     unsigned access, uint32_t i)
 {
-	unsigned access = m2d_role_access(e->sp->role);
-	bool user = entry & M2D_PTE_US && access & M2D_SPTE_ACC_USER;
-	bool exec = (e->size == 4 || !(entry >> 63)) && access & M2D_SPTE_ACC_EXEC;
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	uint64_t spte = e->u.set_spte.spte;
+	bool user = entry & M2D_PTE_US && access & M2D_SPTE_ACC_USER, writable;
+	bool exec = (fmt->entry_shift == 2 || !(entry >> 63)) && access & M2D_SPTE_ACC_EXEC;
 
-	return user == ((spte & c->vm->fmt.user) != 0) && exec == !(spte & c->vm->fmt.nx);
+	return m2d_conf_would_map(c, fmt, entry, &writable) &&
+	       m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT == e->u.set_spte.gfn &&
+	       writable == ((spte & M2D_PTE_RW) != 0) && user == ((spte & c->vm->fmt.user) != 0) &&
+	       exec == !(spte & c->vm->fmt.nx);
 }
 
 /* Before 6.4. */
@@ -103,7 +106,7 @@ static void mapped_anew(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, 
 {
 	uint64_t entry = m2d_conf_guest_read(c, e->gpa, e->size);
 	uint32_t set = next_set(c, i, e->sp, e->index);
-	bool writable, maps = would_map(c, fmt, entry, &writable);
+	bool writable, maps = m2d_conf_would_map(c, fmt, entry, &writable);
 
 	if (set == M2D_CONF_NONE) {
 		/* It is not present now, or not accessed. */
@@ -112,13 +115,9 @@ static void mapped_anew(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, 
 		return;
 	}
 	m2d_conf_host_shown(c, set);
-	if (maps &&
-	    m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT ==
-		    m2d_conf_event(c, set)->u.set_spte.gfn &&
-	    writable == ((m2d_conf_event(c, set)->u.set_spte.spte & M2D_PTE_RW) != 0) &&
-	    rights_agree(c, e, entry, m2d_conf_event(c, set)->u.set_spte.spte))
+	if (m2d_conf_entry_explains(c, fmt, entry, m2d_role_access(e->sp->role), set))
 		return;
-	m2d_conf_guest_write(c, e->gpa, e->size, entry_shown(c, fmt, entry, set));
+	m2d_conf_guest_write(c, e->gpa, e->size, m2d_conf_entry_shown(c, fmt, entry, set));
 	for (; set != M2D_CONF_NONE; set = next_set(c, set, e->sp, e->index))
 		g_hash_table_add(c->inputs, GUINT_TO_POINTER(set));
 }
@@ -141,7 +140,7 @@ static uint32_t next_flush(const M2dConform *c, uint32_t i)
 static bool takes_away(const M2dConform *c, const M2dPteFormat *fmt, const Entry *e, uint64_t spte,
 		       uint64_t entry)
 {
-	bool writable, maps = would_map(c, fmt, entry, &writable);
+	bool writable, maps = m2d_conf_would_map(c, fmt, entry, &writable);
 	M2dSpIndex sp = e->page;
 
 	return !maps ||

@@ -504,6 +504,10 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 		if (in_fault(c, task)) {
 			entries_unchanged(c, task);
 			hardware_dirtied(c, task, i);
+			m2d_conf_guest_prefetch(
+				c, task, i,
+				shadow_of(c, task,
+					  m2d_conf_event(c, task->fault_event)->u.page_fault.addr));
 		}
 		break;
 	case M2D_CAP_EXIT:
