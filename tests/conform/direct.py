@@ -18,9 +18,12 @@ CUTS = {
     "linux-legacy": (0, {"kvm_mmu_zap_all_fast": 23, "kvm_mmu_get_page": 34}),
     "move-6.12-legacy": (1, {"kvm_mmu_set_spte": 559, "mark_mmio_spte": 136}),
     "notif-legacy": (2, {"kvm_mmu_set_spte": 1257, "flush_remote_tlbs": 64}),
+    "pae-legacy": (0, {"kvm_mmu_set_spte": 318}),
+    "table-6.12-legacy": (0, {"kvm_mmu_set_spte": 335}),
     "thp-legacy": (0, {"kvm_mmu_set_spte": 67}),
     "thpnotif-legacy": (8, {"kvm_mmu_set_spte": 2083, "flush_remote_tlbs": 529}),
     "touch-6.12-legacy": (0, {"kvm_mmu_set_spte": 618}),
+    "two-level-legacy": (0, {"kvm_mmu_set_spte": 312}),
 }
 
 # Without this duty at least so many of the kernel's events come out otherwise.
