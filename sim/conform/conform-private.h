@@ -111,6 +111,7 @@ struct _M2dConform {
 	uint64_t hva_base; /* page */
 	GHashTable *pages; /* page -> M2dConfPage bits */
 	GArray *fake;      /* uint64_t: pages that got a frame nobody knows */
+	GArray *lent;      /* uint64_t: pages that are writable for the fault under way only */
 	GArray *notifiers; /* M2dConfNotifier */
 	uint32_t slot_id[M2D_N_AS][M2D_MAX_SLOTS]; /* the kernel's id of each of the model's; +1 */
 	/* The guest, under shadow paging. */
@@ -267,6 +268,8 @@ void m2d_conf_settle_generation(M2dConform *c, uint32_t i);
 void m2d_conf_settle_log(M2dConform *c, uint32_t i);
 /* m2d_conf_slot_fits: they are as @outcome wants. */
 bool m2d_conf_slot_fits(const M2dConform *c, uint32_t i, M2dConfOutcome outcome);
+/* m2d_conf_slot_changes: an ioctl about the memslot of @gfn is under way. */
+bool m2d_conf_slot_changes(M2dConform *c, uint64_t gfn);
 
 /* --- callers.c --------------------------------------------------------------------------------
  */

@@ -47,6 +47,13 @@ void m2d_conf_host_forget(M2dConform *c)
 			m2d_hostmm_detach(c->vm, page);
 	}
 	g_array_set_size(c->fake, 0);
+	for (guint i = 0; i < c->lent->len; i++) {
+		uint64_t page = g_array_index(c->lent, uint64_t, i);
+
+		if (page_get(c, page) & KNOWN)
+			m2d_hostmm_protect(c->vm, page, false);
+	}
+	g_array_set_size(c->lent, 0);
 }
 
 typedef struct {
@@ -209,7 +216,8 @@ void m2d_conf_host_shown(M2dConform *c, uint32_t i)
 }
 
 /* A page that is asked for to write becomes writable without a word, if it is its only user's: an
- * invalidation tells of every other way. */
+ * invalidation tells of every other way. A fault
+ * that finds the memslot invalid does not ask. */
 void m2d_conf_host_write(M2dConform *c, uint32_t i, bool allowed)
 {
 	const M2dCapEvent *e = m2d_conf_event(c, i);
@@ -225,8 +233,11 @@ void m2d_conf_host_write(M2dConform *c, uint32_t i, bool allowed)
 	page = m2d_slot_hva(slot, gfn);
 	if (!allowed && !m2d_hostmm_peek(c->vm, page, &pfn, &writable))
 		place_small(c, page, 0, false, false);
-	if (m2d_hostmm_peek(c->vm, page, &pfn, &writable) && writable != allowed)
-		m2d_hostmm_protect(c->vm, page, allowed);
+	if (!m2d_hostmm_peek(c->vm, page, &pfn, &writable) || writable == allowed)
+		return;
+	m2d_hostmm_protect(c->vm, page, allowed);
+	if (m2d_conf_outcome(c, i) == M2D_CONF_OUT_NONE && m2d_conf_slot_changes(c, gfn))
+		g_array_append_val(c->lent, page);
 }
 
 /* --- invalidations ---------------------------------------------------------------------------- */

@@ -22,6 +22,11 @@ static M2dConfOp *region_of(M2dConform *c, uint64_t gfn)
 	return NULL;
 }
 
+bool m2d_conf_slot_changes(M2dConform *c, uint64_t gfn)
+{
+	return region_of(c, gfn) != NULL;
+}
+
 /* The kernel has not shown the memslot that @op changes as it will be, at event @i: a fault behind
  * it still finds it as it was. */
 static bool not_yet_seen(const M2dConform *c, const M2dConfOp *op, uint32_t i)
@@ -46,18 +51,23 @@ static bool not_yet_seen(const M2dConform *c, const M2dConfOp *op, uint32_t i)
 }
 
 /* The same of a memslot that is invalid, and will be gone or elsewhere: a fault behind event @i is
- * still retried. */
+ * still retried, or one where it will be finds none. */
 static bool still_invalid(const M2dConform *c, const M2dConfOp *op, uint32_t i)
 {
+	uint64_t n = op->end - op->start;
+
 	for (; i < c->events->len; i++) {
 		const M2dCapEvent *e = m2d_conf_event(c, i);
 		uint64_t gfn;
 
 		if (e->kind == M2D_CAP_INVAL_MMIO)
 			return false;
-		if (e->kind == M2D_CAP_PAGE_FAULT && m2d_conf_fault_gfn(c, i, &gfn) &&
-		    gfn - op->from < op->end - op->start)
+		if (e->kind != M2D_CAP_PAGE_FAULT || !m2d_conf_fault_gfn(c, i, &gfn))
+			continue;
+		if (gfn - op->from < n)
 			return m2d_conf_outcome(c, i) == M2D_CONF_OUT_NONE;
+		if (!op->removes && gfn - op->start < n)
+			return m2d_conf_outcome(c, i) == M2D_CONF_OUT_EMULATED;
 	}
 	return false;
 }

@@ -20,6 +20,7 @@ M2dConform *m2d_conform_new(const M2dConfOptions *options)
 	c->inputs = g_hash_table_new(NULL, NULL);
 	c->read_only = g_hash_table_new(NULL, NULL);
 	c->fake = g_array_new(FALSE, FALSE, sizeof(uint64_t));
+	c->lent = g_array_new(FALSE, FALSE, sizeof(uint64_t));
 	c->notifiers = g_array_new(FALSE, FALSE, sizeof(M2dConfNotifier));
 	c->k2m = g_hash_table_new(NULL, NULL);
 	c->m2k = g_hash_table_new(NULL, NULL);
@@ -42,6 +43,7 @@ void m2d_conform_free(M2dConform *c)
 	g_array_unref(c->next);
 	g_array_unref(c->tasks);
 	g_array_unref(c->fake);
+	g_array_unref(c->lent);
 	g_array_unref(c->notifiers);
 	g_hash_table_unref(c->by_pid);
 	g_hash_table_unref(c->pages);
