@@ -368,6 +368,11 @@ bool m2d_conf_entry_explains(const M2dConform *c, const M2dPteFormat *fmt, uint6
 			     unsigned access, uint32_t i);
 uint64_t m2d_conf_entry_shown(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry,
 			      uint32_t i);
+/* m2d_conf_takes_away: whether synchronising an SPTE with the guest's @entry is worth a flush. */
+bool m2d_conf_takes_away(const M2dConform *c, const M2dPteFormat *fmt, M2dSptep sptep,
+			 uint64_t entry);
+/* m2d_conf_guest_sync: page @sp is being synchronised, as of the event at hand. */
+void m2d_conf_guest_sync(M2dConform *c, M2dSpIndex sp);
 /* m2d_conf_guest_prefetch: what the SPTEs show that a fault sets beside its own, the one that is
  * asked for at event @i; @sptep: its own, 0: its table is not there yet. */
 void m2d_conf_guest_prefetch(M2dConform *c, const M2dConfTask *task, uint32_t i, M2dSptep sptep);
@@ -382,8 +387,9 @@ void m2d_conf_guest_init(M2dConform *c);
 /* m2d_conf_guest_stores: behind event @i: a store that KVM performs for the guest, if that is next.
  */
 void m2d_conf_guest_stores(M2dConform *c, M2dConfTask *task, uint32_t i);
-/* m2d_conf_page_synced: the model is about to read the table that @sp shadows; it is protected. */
-void m2d_conf_page_synced(M2dConform *c, const M2dSp *sp);
+/* m2d_conf_page_synced: the model is about to read the table that page @sp shadows; it is
+ * protected. */
+void m2d_conf_page_synced(M2dConform *c, M2dSpIndex sp);
 /* m2d_conf_guest_event: event @i of @t's vCPU, if it is the guest's doing, begins an operation. */
 void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i);
 

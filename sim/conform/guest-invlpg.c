@@ -136,17 +136,16 @@ static uint32_t next_flush(const M2dConform *c, uint32_t i)
 	return M2D_CONF_NONE;
 }
 
-/* Whether synchronising the SPTE with @entry is worth one. */
-static bool takes_away(const M2dConform *c, const M2dPteFormat *fmt, const Entry *e, uint64_t spte,
-		       uint64_t entry)
+bool m2d_conf_takes_away(const M2dConform *c, const M2dPteFormat *fmt, M2dSptep sptep,
+			 uint64_t entry)
 {
+	uint64_t spte = m2d_spte_read(c->vm, sptep);
 	bool writable, maps = m2d_conf_would_map(c, fmt, entry, &writable);
-	M2dSpIndex sp = e->page;
 
 	return !maps ||
 	       m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT !=
-		       m2d_sp_entry_gfn(c->vm, sp, e->index) ||
-	       (spte & M2D_PTE_RW && !writable);
+		       m2d_sp_entry_gfn(c->vm, sptep >> 9, sptep & 511) ||
+	       (m2d_spte_is_writable(spte) && !writable);
 }
 
 /* An entry that was taken for read-only since an INVLPG of the same vCPU's: now it is as it was. If
@@ -187,7 +186,7 @@ static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e,
 	entry = m2d_conf_guest_read(c, e->gpa, e->size);
 	if (given_back(c, e, sptep, before, i, flush))
 		return;
-	if (takes_away(c, fmt, e, spte, entry) == (flush != M2D_CONF_NONE))
+	if (m2d_conf_takes_away(c, fmt, sptep, entry) == (flush != M2D_CONF_NONE))
 		return;
 	if (flush == M2D_CONF_NONE) {
 		/* Not changed yet. */

@@ -392,15 +392,18 @@ static void on_emulate(M2dConform *c, uint32_t t, uint32_t i)
 	m2d_conf_finish_ops(c, task);
 }
 
-void m2d_conf_page_synced(M2dConform *c, const M2dSp *sp)
+void m2d_conf_page_synced(M2dConform *c, M2dSpIndex sp)
 {
+	uint64_t gfn = m2d_sp(c->vm, sp)->gfn;
 	const M2dPteFormat *fmt = &c->vm->vcpu[0]->mmu.gfmt;
 
 	/* It cannot be stored to from now on without a fault. */
 	if (!c->tdp)
-		m2d_conf_settle_entries(c, fmt, sp->gfn << M2D_PAGE_SHIFT,
+		m2d_conf_settle_entries(c, fmt, gfn << M2D_PAGE_SHIFT,
 					(unsigned)M2D_PAGE_SIZE >> fmt->entry_shift, c->now,
-					m2d_conf_store_after(c, sp->gfn, c->now));
+					m2d_conf_store_after(c, gfn, c->now));
+	if (!c->tdp)
+		m2d_conf_guest_sync(c, sp);
 }
 
 /* The next flush of the guest's behind event @i: what it stored before is for then, or earlier. */

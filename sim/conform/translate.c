@@ -158,7 +158,7 @@ void m2d_conf_listen(const M2dEvent *event, void *data)
 	M2dConfTask *task;
 
 	if (event->type == M2D_E_KVM_MMU_SYNC_PAGE)
-		m2d_conf_page_synced(c, m2d_sp(c->vm, (M2dSpIndex)event->a[0]));
+		m2d_conf_page_synced(c, (M2dSpIndex)event->a[0]);
 	if (event->type == M2D_E_SP_FREE)
 		forget_page(c, event->a[3]);
 	if (event->actor >= M2D_MAX_ACTORS || c->actor_task[event->actor] == M2D_CONF_NONE ||

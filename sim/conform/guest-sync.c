@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Synchronising a shadow page makes all its SPTEs anew, and is worth a flush if one of them loses
+ * something. Before SPTEs with intact rights were left alone (knob sync-intact) that is also the
+ * accessed bit, which hardware sets without a word: where KVM flushes and nothing that is known of
+ * the guest's entries says why, it was that. The flush is input then, and not counted.
+ */
+#include "sim/conform/conform-private.h"
+
+static uint64_t entry_of(M2dConform *c, const M2dSp *sp, unsigned index)
+{
+	unsigned quadrant = 0, size = 8;
+
+	if (sp->role & M2D_ROLE_HAS_4_BYTE_GPTE) {
+		size = 4;
+		quadrant = m2d_role_quadrant(sp->role);
+	}
+	return m2d_conf_guest_read(
+		c, (sp->gfn << M2D_PAGE_SHIFT) + (uint64_t)(quadrant << 9 | index) * size, size);
+}
+
+void m2d_conf_guest_sync(M2dConform *c, M2dSpIndex sp)
+{
+	const M2dVm *vm = c->vm;
+	int vcpu = m2d_conf_task_of(c, c->now)->vcpu;
+	uint32_t flush = m2d_conf_next(c, c->now);
+	M2dSptep used = 0;
+
+	if (vm->cfg.knobs.sync_intact == M2D_SYNC_INTACT_KEEP || vcpu < 0 ||
+	    m2d_conf_event(c, c->now)->kind != M2D_CAP_SYNC_PAGE || flush == M2D_CONF_NONE ||
+	    m2d_conf_event(c, flush)->kind != M2D_CAP_FLUSH_REMOTE)
+		return;
+	for (unsigned n = 0; n < 512; n++) {
+		M2dSptep sptep = m2d_sptep(sp, n);
+		uint64_t spte = m2d_spte_read(vm, sptep);
+
+		if (!m2d_spte_is_present(&vm->fmt, spte))
+			continue;
+		if (spte & vm->fmt.accessed ||
+		    m2d_conf_takes_away(c, &vm->vcpu[vcpu]->mmu.gfmt, sptep,
+					entry_of(c, m2d_sp(vm, sp), n)))
+			return;
+		if (used == 0)
+			used = sptep;
+	}
+	if (used == 0)
+		return;
+	m2d_space_write64(vm->space, m2d_spte_hpa(vm, used),
+			  m2d_spte_read(vm, used) | vm->fmt.accessed);
+	g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));
+}
