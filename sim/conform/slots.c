@@ -108,7 +108,8 @@ void m2d_conf_settle_generation(M2dConform *c, uint32_t i)
 
 	if (!(e->u.page_fault.error & M2D_PFEC_RSVD) || c->seen[M2D_CAP_CHECK_MMIO] == 0 ||
 	    m2d_conf_find(c, i, M2D_CAP_CHECK_MMIO) != M2D_CONF_NONE ||
-	    m2d_conf_find(c, i, M2D_CAP_SPTE_REQUESTED) == M2D_CONF_NONE)
+	    (m2d_conf_find(c, i, M2D_CAP_SPTE_REQUESTED) == M2D_CONF_NONE &&
+	     m2d_conf_outcome(c, i) != M2D_CONF_OUT_NONE))
 		return;
 	for (guint t = 0; t < c->tasks->len; t++) {
 		M2dConfOp *op = m2d_conf_top(m2d_conf_task(c, t));
