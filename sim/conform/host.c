@@ -284,6 +284,25 @@ void m2d_conf_notifiers_end_all(M2dConform *c)
 		end_notifier(c, c->notifiers->len - 1);
 }
 
+/* Add what KVM would keep of an invalidation to its range: pages of the process, or gfns. */
+static void widen(const M2dVm *vm, const M2dConfNotifier *v, uint64_t *start, uint64_t *end)
+{
+	if (vm->cfg.knobs.retry_scope == M2D_RETRY_SCOPE_HVA) {
+		*start = MIN(*start, v->start);
+		*end = MAX(*end, v->end);
+		return;
+	}
+	for (unsigned n = 0; n < M2D_N_AS * M2D_MAX_SLOTS; n++) {
+		const M2dMemslot *s = m2d_slot(vm, n / M2D_MAX_SLOTS, n % M2D_MAX_SLOTS);
+		uint64_t from = MAX(v->start, s->hva), to = MIN(v->end, s->hva + s->npages);
+
+		if (from >= to)
+			continue;
+		*start = MIN(*start, s->base_gfn + (from - s->hva));
+		*end = MAX(*end, s->base_gfn + (to - s->hva));
+	}
+}
+
 /* KVM keeps one range for all invalidations that overlap in time. Those that have ended may have
  * done so before the others began. */
 static void narrow_range(M2dConform *c, uint32_t since)
@@ -291,15 +310,13 @@ static void narrow_range(M2dConform *c, uint32_t since)
 	M2dVm *vm = c->vm;
 	uint64_t start = UINT64_MAX, end = 0;
 
-	if (vm->cfg.knobs.retry_scope != M2D_RETRY_SCOPE_HVA || c->notifiers->len == 0)
+	if (vm->cfg.knobs.retry_scope == M2D_RETRY_SCOPE_ALL || c->notifiers->len == 0)
 		return;
 	for (guint n = 0; n < c->notifiers->len; n++) {
 		const M2dConfNotifier *v = &g_array_index(c->notifiers, M2dConfNotifier, n);
 
-		if (v->event < since)
-			continue;
-		start = MIN(start, v->start);
-		end = MAX(end, v->end);
+		if (v->event >= since)
+			widen(vm, v, &start, &end);
 	}
 	VM_PUT(vm, vm->s->mmu_invalidate_start, start);
 	VM_PUT(vm, vm->s->mmu_invalidate_end, end);
