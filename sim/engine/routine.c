@@ -60,46 +60,46 @@ bool m2d_rt_enabled(M2dRuntime *rt, unsigned actor)
 	return t->wait == M2D_WAIT_NONE || rt->ready(rt, actor, (M2dWait)t->wait, t->wait_arg);
 }
 
-/* Frames lie one behind the other; the header's size leads back from the top. */
+static M2dFrame *frame_at(M2dTask *t, unsigned at)
+{
+	return (M2dFrame *)(void *)(t->stack + at);
+}
+
+/* Frames lie one behind the other; headers lead back from the top. */
 void *m2d_rt_push(M2dRuntime *rt, unsigned routine, const void *frame, uint32_t size)
 {
 	M2dTask *t = rt->task[rt->current];
 	uint32_t room = (size + 7u) & ~7u;
-	M2dFrame *h = (M2dFrame *)(void *)(t->stack + t->sp);
+	M2dFrame *h = frame_at(t, t->sp);
 
-	g_assert(t->sp + room + 8 <= M2D_TASK_STACK);
+	g_assert(t->sp + room <= M2D_TASK_STACK);
 	memcpy(h, frame, size);
 	h->routine = (uint16_t)routine;
 	h->pc = 0;
-	h->size = room;
-	/* Behind the frame stands its size once more, to find it from the top. */
-	memcpy(t->stack + t->sp + room, &(uint64_t){room}, 8);
-	t->sp += room + 8;
+	h->size = (uint16_t)room;
+	h->below = (uint16_t)(t->sp - t->top);
+	t->top = t->sp;
+	t->sp = (uint16_t)(t->sp + room);
 	return h;
 }
 
 void m2d_rt_pop(M2dRuntime *rt, const M2dFrame *frame, int64_t result)
 {
 	M2dTask *t = rt->task[rt->current];
-	uint32_t room = frame->size;
+	uint16_t at = t->top, room = frame->size;
 
+	t->sp = at;
+	t->top = (uint16_t)(at - frame->below);
 	/* A dead frame must not tell two equal states apart. */
-	t->sp -= room + 8;
-	memset(t->stack + t->sp, 0, room + 8);
+	memset(t->stack + at, 0, room);
 	t->ret = result;
-}
-
-static M2dFrame *top_frame(M2dTask *t)
-{
-	uint64_t room;
-
-	memcpy(&room, t->stack + t->sp - 8, 8);
-	return (M2dFrame *)(void *)(t->stack + t->sp - 8 - room);
 }
 
 const void *m2d_rt_top(const M2dRuntime *rt, unsigned actor)
 {
-	return top_frame(rt->task[actor]);
+	M2dTask *t = rt->task[actor];
+
+	return frame_at(t, t->top);
 }
 
 /* Who acts from here on, for events. */
@@ -143,46 +143,36 @@ void m2d_rt_start(M2dRuntime *rt, unsigned actor, unsigned routine, const void *
 	m2d_rt_push(rt, routine, frame, size);
 	rt->current = current;
 	if (rt->arena->journal != NULL) {
-		/* Log what was pushed: as if it had been written word by word. */
-		uint32_t sp = t->sp;
-		uint8_t pushed[M2D_TASK_STACK];
+		uint16_t sp = t->sp;
 
-		memcpy(pushed, t->stack, sp);
-		memset(t->stack, 0, sp);
 		t->sp = 0;
-		m2d_arena_write(rt->arena, t->stack, pushed, sp);
-		m2d_set32(rt->arena, &t->sp, sp);
+		m2d_set16(rt->arena, &t->sp, sp);
+		memset(rt->before.stack, 0, sp);
+		m2d_arena_note(rt->arena, (uint64_t *)(void *)t->stack,
+			       (const uint64_t *)(const void *)rt->before.stack, sp / 8);
 	}
 }
 
 /* Fields of the task that routines write plainly within a step. */
 #define TASK_HEAD offsetof(M2dTask, stack)
 
-/* Log what has changed of @n words: put the old value back, then write the new. @old: NULL: all 0
- */
-static void log_words(M2dRuntime *rt, uint64_t *now, const uint64_t *old, uint32_t n)
+/* Log what has changed of the task: its head, and the stack from @low on, the lowest frame that was
+ * run. Above the stack of before all was 0. */
+static void log_changes(M2dRuntime *rt, M2dTask *t, unsigned old_sp, unsigned low)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t was = old != NULL ? old[i] : 0, is = now[i];
+	unsigned end = MAX(old_sp, t->sp);
 
-		if (is == was)
-			continue;
-		now[i] = was;
-		m2d_set64(rt->arena, &now[i], is);
-	}
-}
-
-/* The same for the task: its head, and the stack from @low on, the lowest frame that was run. */
-static void log_changes(M2dRuntime *rt, M2dTask *t, const uint64_t *head, uint32_t old_sp,
-			uint32_t low)
-{
-	uint64_t *stack = (uint64_t *)(void *)t->stack;
-
-	log_words(rt, (uint64_t *)(void *)t, head, TASK_HEAD / 8);
-	if (low < old_sp)
-		log_words(rt, stack + low / 8, rt->before + low / 8, (old_sp - low) / 8);
 	if (t->sp > old_sp)
-		log_words(rt, stack + old_sp / 8, NULL, (t->sp - old_sp) / 8);
+		memset(rt->before.stack + old_sp, 0, t->sp - old_sp);
+	if (low == 0) {
+		m2d_arena_note(rt->arena, (uint64_t *)(void *)t,
+			       (const uint64_t *)(const void *)&rt->before, (TASK_HEAD + end) / 8);
+		return;
+	}
+	m2d_arena_note(rt->arena, (uint64_t *)(void *)t,
+		       (const uint64_t *)(const void *)&rt->before, TASK_HEAD / 8);
+	m2d_arena_note(rt->arena, (uint64_t *)(void *)(t->stack + low),
+		       (const uint64_t *)(const void *)(rt->before.stack + low), (end - low) / 8);
 }
 
 bool m2d_rt_step(M2dRuntime *rt, unsigned actor)
@@ -190,21 +180,20 @@ bool m2d_rt_step(M2dRuntime *rt, unsigned actor)
 	M2dTask *t = rt->task[actor];
 	bool journal = rt->arena->journal != NULL;
 	unsigned current = rt->current;
-	uint32_t old_sp = t->sp, low = old_sp;
-	uint64_t head[TASK_HEAD / 8];
+	unsigned old_sp = t->sp, low = old_sp;
 
 	g_assert(t->sp != 0);
 	set_context(rt, actor);
 	rt->stepping = true;
 	rt->events->step = ++rt->steps[actor];
 	if (journal)
-		memcpy(head, t, TASK_HEAD);
+		memcpy(&rt->before, t, TASK_HEAD);
 	while (t->sp != 0) {
-		M2dFrame *f = top_frame(t);
-		uint32_t at = (uint32_t)((uint8_t *)f - t->stack);
+		unsigned at = t->top;
+		M2dFrame *f = frame_at(t, at);
 
 		if (journal && at < low) {
-			memcpy((uint8_t *)rt->before + at, t->stack + at, low - at);
+			memcpy(rt->before.stack + at, t->stack + at, low - at);
 			low = at;
 		}
 		if (rt->table[f->routine](rt, f) == M2D_STOP)
@@ -214,7 +203,7 @@ bool m2d_rt_step(M2dRuntime *rt, unsigned actor)
 		t->point = M2D_PT_NONE;
 	}
 	if (journal)
-		log_changes(rt, t, head, old_sp, low);
+		log_changes(rt, t, old_sp, low);
 	rt->current = current;
 	rt->events->actor = rt->events->vcpu = M2D_NO_ACTOR;
 	return t->sp == 0;
@@ -225,7 +214,7 @@ int64_t m2d_rt_run(M2dRuntime *rt, unsigned actor)
 	M2dTask *t = rt->task[actor];
 	unsigned current = rt->current;
 	bool stepping = rt->stepping;
-	M2dFrame *f = top_frame(t);
+	M2dFrame *f = frame_at(t, t->top);
 	M2dStep step;
 
 	set_context(rt, actor);

@@ -57,7 +57,8 @@ M2dPoint m2d_point_find(const char *name);
 typedef struct {
 	uint16_t routine; /* index into the runtime's table */
 	uint16_t pc;      /* line to go on at; 0: start */
-	uint32_t size;    /* of the frame, bytes, a multiple of 8 */
+	uint16_t size;    /* of the frame, bytes, a multiple of 8 */
+	uint16_t below;   /* of the frame below, which called it; 0: none did */
 } M2dFrame;
 
 typedef enum {
@@ -87,7 +88,8 @@ typedef enum {
 typedef struct {
 	int64_t ret; /* result of the routine that returned last */
 	uint64_t wait_arg;
-	uint32_t sp;    /* bytes of @stack in use; 0: idle */
+	uint16_t sp;    /* bytes of @stack in use; 0: idle */
+	uint16_t top;   /* where the innermost frame begins */
 	uint16_t point; /* M2dPoint where it stands */
 	uint8_t wait;   /* M2dWait; not NONE: blocked until that is over */
 	uint8_t pad;
@@ -114,8 +116,9 @@ struct _M2dRuntime {
 	void *owner;
 	uint32_t steps[M2D_MAX_ACTORS];     /* taken so far; statistics */
 	uint64_t point_count[M2D_N_POINTS]; /* visits, for coverage; statistics */
-	/* The running actor's stack at the start of the step, as far down as it was run. */
-	uint64_t before[M2D_TASK_STACK / 8];
+	/* The running actor's task at the start of the step, its stack as far down as it was run.
+	 */
+	M2dTask before;
 };
 
 /* m2d_rt_init: a runtime without actors on @arena. @table: routines by number, starting at 1. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/explore/footprint.h"
 
-#include <string.h>
-
 #include "sim/kvm/host-op.h"
 #include "sim/kvm/kvm-private.h"
 #include "sim/vm/request.h"
@@ -44,17 +42,15 @@ static unsigned op_of(const M2dFrame *h)
 bool m2d_segment(const M2dVm *vm, unsigned actor, unsigned depth, M2dSegment *seg)
 {
 	const M2dTask *t = vm->rt->task[actor];
-	uint32_t end = t->sp;
-	const M2dFrame *h = NULL, *above;
-	uint64_t room;
+	const M2dFrame *h = (const M2dFrame *)(const void *)(t->stack + t->top), *above = NULL;
 
-	for (unsigned d = 0; d <= depth; d++) {
-		above = h;
-		if (end == 0)
+	if (t->sp == 0)
+		return false;
+	for (unsigned d = 0; d < depth; d++) {
+		if (h->below == 0)
 			return false;
-		memcpy(&room, t->stack + end - 8, 8);
-		end -= (uint32_t)room + 8;
-		h = (const M2dFrame *)(const void *)(t->stack + end);
+		above = h;
+		h = (const M2dFrame *)(const void *)((const uint8_t *)h - h->below);
 	}
 	seg->routine = h->routine;
 	seg->what = 0;

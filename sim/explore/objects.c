@@ -157,7 +157,7 @@ static void add_task(M2dObjects *o, unsigned actor)
 	m2d_objects_add(o, o->fixed, &t->sp, sizeof(t->sp), M2D_N_OBJ, actor);
 	sp = &g_array_index(o->fixed, M2dRegion, o->fixed->len - 1);
 	sp->what.idle = true;
-	m2d_objects_add(o, o->fixed, &t->point, sizeof(*t) - offsetof(M2dTask, point), M2D_N_OBJ,
+	m2d_objects_add(o, o->fixed, &t->top, sizeof(*t) - offsetof(M2dTask, top), M2D_N_OBJ,
 			actor);
 }
 

@@ -21,18 +21,28 @@ typedef struct {
 
 #define UNDO_FILL UINT64_C(1)
 
-/* What fills contribute to the hash: the same few pages are filled again and again. */
+/* Sums of keys for fills: the same few pages are filled again and again. */
 #define M2D_KNOWN_FILLS 64u
 
 typedef struct {
-	uint64_t off, n, value, hash; /* n 0: none */
+	uint64_t off, n; /* n 0: none */
+	M2dHash128 sum;
 } M2dFill;
 
 struct _M2dJournal {
+	M2dUndo *next;    /* where the next record goes */
+	M2dUndo *limit;   /* end of the room; @undo: log_slow() sees to every word */
+	M2dHash128 *keys; /* by word; 0: not known yet */
+	uint64_t known;   /* bytes of the arena that @keys is for */
 	M2dUndo *undo;
-	uint64_t n, cap;
+	uint64_t cap;
 	M2dFill fill[M2D_KNOWN_FILLS];
 };
+
+static uint64_t depth(const M2dJournal *j)
+{
+	return (uint64_t)(j->next - j->undo);
+}
 
 M2dArena *m2d_arena_new(uint64_t reserve, GError **error)
 {
@@ -80,19 +90,49 @@ void *m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align)
 	return arena->base + off;
 }
 
+static M2dHash128 sum_all(const M2dArena *arena)
+{
+	const uint64_t *word = (const uint64_t *)arena->base;
+	M2dHash128 sum = {0};
+
+	for (uint64_t i = 0; i < (arena->used + 7) / 8; i++)
+		if (word[i] != 0)
+			sum = m2d_arena_weigh(sum, m2d_arena_key(i * 8), 0, word[i]);
+	return sum;
+}
+
+uint64_t m2d_arena_rehash(const M2dArena *arena)
+{
+	return sum_all(arena).high;
+}
+
+static M2dHash128 get_sum(const M2dArena *arena)
+{
+	return (M2dHash128){arena->hash_low, arena->hash};
+}
+
+static void set_sum(M2dArena *arena, M2dHash128 sum)
+{
+	arena->hash_low = sum.low;
+	arena->hash = sum.high;
+}
+
 void m2d_arena_attach_journal(M2dArena *arena)
 {
 	if (arena->journal != NULL)
 		return;
-	arena->hash = m2d_arena_rehash(arena);
+	set_sum(arena, sum_all(arena));
 	arena->journal = g_new0(M2dJournal, 1);
 }
 
 void m2d_arena_detach_journal(M2dArena *arena)
 {
-	if (arena->journal == NULL)
+	M2dJournal *j = arena->journal;
+
+	if (j == NULL)
 		return;
-	g_free(arena->journal->undo);
+	free(j->keys);
+	g_free(j->undo);
 	g_clear_pointer(&arena->journal, g_free);
 }
 
@@ -100,62 +140,156 @@ void m2d_arena_hash_twice(M2dArena *arena, bool yes)
 {
 	arena->hash2 = 0;
 	arena->twice = yes;
+	if (arena->journal != NULL)
+		arena->journal->limit = arena->journal->undo + (yes ? 0 : arena->journal->cap);
 }
 
 M2dMark m2d_arena_mark(const M2dArena *arena)
 {
 	g_assert(arena->journal != NULL);
-	return (M2dMark){arena->journal->n, arena->used, arena->hash, arena->hash2};
+	return (M2dMark){depth(arena->journal), arena->used, arena->hash, arena->hash_low,
+			 arena->hash2};
 }
 
 void m2d_arena_rollback(M2dArena *arena, M2dMark mark)
 {
 	M2dJournal *j = arena->journal;
+	uint8_t *base = arena->base;
+	const M2dUndo *u, *end;
 
-	g_assert(j != NULL && mark.depth <= j->n && mark.used <= arena->used);
-	while (j->n > mark.depth) {
-		M2dUndo u = j->undo[--j->n];
-
-		if (m2d_unlikely(u.off & UNDO_FILL))
-			memset(m2d_arena_at(arena, u.off & ~UNDO_FILL), 0, u.old * 8);
+	g_assert(j != NULL && mark.depth <= depth(j) && mark.used <= arena->used);
+	end = j->undo + mark.depth;
+	for (u = j->next; u != end;) {
+		u--;
+		if (m2d_unlikely(u->off & UNDO_FILL))
+			memset(base + (u->off & ~UNDO_FILL), 0, u->old * 8);
 		else
-			*(uint64_t *)m2d_arena_at(arena, u.off) = u.old;
+			*(uint64_t *)(void *)(base + u->off) = u->old;
 	}
+	j->next = j->undo + mark.depth;
 	arena->used = mark.used;
 	arena->hash = mark.hash;
+	arena->hash_low = mark.hash_low;
 	arena->hash2 = mark.hash2;
 }
 
-uint64_t m2d_arena_rehash(const M2dArena *arena)
-{
-	const uint64_t *word = (const uint64_t *)arena->base;
-	uint64_t hash = 0;
-
-	for (uint64_t i = 0; i < (arena->used + 7) / 8; i++)
-		hash ^= m2d_arena_mix(i * 8, word[i]);
-	return hash;
-}
-
-static void more_room(M2dJournal *j)
-{
-	j->cap = j->cap != 0 ? j->cap * 2 : 1024;
-	j->undo = g_renew(M2dUndo, j->undo, j->cap);
-}
-
-M2D_ALWAYS_INLINE void log_word(M2dArena *arena, uint64_t *word, uint64_t value)
+static void more_room(M2dArena *arena)
 {
 	M2dJournal *j = arena->journal;
-	uint64_t off = m2d_arena_offset(arena, word), old = *word;
+	uint64_t n = depth(j);
+
+	j->cap = j->cap != 0 ? j->cap * 2 : 1024;
+	j->undo = g_renew(M2dUndo, j->undo, j->cap);
+	j->next = j->undo + n;
+	j->limit = j->undo + (arena->twice ? 0 : j->cap);
+}
+
+static void put_undo(M2dArena *arena, M2dUndo undo)
+{
+	M2dJournal *j = arena->journal;
+
+	if (depth(j) == j->cap)
+		more_room(arena);
+	*j->next++ = undo;
+}
+
+/* A table of keys for all of the arena so far; they are made where words are written. */
+static void more_keys(M2dArena *arena)
+{
+	M2dJournal *j = arena->journal;
+
+	free(j->keys);
+	j->known = MIN(2 * arena->used, arena->reserved);
+	j->keys = calloc(j->known / 8 + 1, sizeof(M2dHash128));
+	if (j->keys == NULL)
+		g_error("no memory for the keys of a hash");
+}
+
+/* The word at @off was @old and is @value. */
+static G_GNUC_NO_INLINE void log_slow(M2dArena *arena, uint64_t off, uint64_t old, uint64_t value)
+{
+	M2dJournal *j = arena->journal;
+	M2dHash128 *key;
+
+	put_undo(arena, (M2dUndo){off, old});
+	if (off >= j->known)
+		more_keys(arena);
+	key = &j->keys[off / 8];
+	*key = m2d_arena_key(off);
+	set_sum(arena, m2d_arena_weigh(get_sum(arena), *key, old, value));
+	if (arena->twice)
+		arena->hash2 ^= m2d_arena_mix2(off, old) ^ m2d_arena_mix2(off, value);
+}
+
+/* What changes with each word logged, in registers. */
+typedef struct {
+	M2dUndo *next;
+	M2dHash128 sum;
+} Log;
+
+M2D_ALWAYS_INLINE Log log_begin(const M2dArena *arena)
+{
+	return (Log){arena->journal->next, get_sum(arena)};
+}
+
+M2D_ALWAYS_INLINE void log_end(M2dArena *arena, const Log *log)
+{
+	arena->journal->next = log->next;
+	set_sum(arena, log->sum);
+}
+
+/* The word at @off was @old and is @value. False: log_slow() has to see to it. */
+M2D_ALWAYS_INLINE bool log_change(Log *log, const M2dJournal *j, uint64_t off, uint64_t old,
+				  uint64_t value)
+{
+	const M2dHash128 *key = (const void *)((const uint8_t *)j->keys + 2 * off);
+
+	_Static_assert(sizeof(M2dHash128) == 16, "a key is twice as long as a word");
+	if (m2d_unlikely(log->next >= j->limit || off >= j->known || key->high == 0))
+		return false;
+	*log->next++ = (M2dUndo){off, old};
+	log->sum = m2d_arena_weigh(log->sum, *key, old, value);
+	return true;
+}
+
+/* Calls nothing, unless for the last time, so that no registers need to be saved. */
+M2D_ALWAYS_INLINE void log_word(M2dArena *arena, uint64_t *word, uint64_t value)
+{
+	uint64_t old = *word, off = m2d_arena_offset(arena, word);
+	Log log;
 
 	if (old == value)
 		return;
-	if (m2d_unlikely(j->n == j->cap))
-		more_room(j);
-	j->undo[j->n++] = (M2dUndo){off, old};
-	arena->hash ^= m2d_arena_mix(off, old) ^ m2d_arena_mix(off, value);
-	if (m2d_unlikely(arena->twice))
-		arena->hash2 ^= m2d_arena_mix2(off, old) ^ m2d_arena_mix2(off, value);
 	*word = value;
+	log = log_begin(arena);
+	if (m2d_likely(log_change(&log, arena->journal, off, old, value)))
+		log_end(arena, &log);
+	else
+		log_slow(arena, off, old, value);
+}
+
+/* log_word() for the words at @off that were @old and are @now. @store: NULL: they were stored
+ * already; else that is done here, too. */
+M2D_ALWAYS_INLINE void log_words(M2dArena *arena, uint64_t off, const uint64_t *old,
+				 const uint64_t *now, uint64_t *store, uint64_t n)
+{
+	const M2dJournal *j = arena->journal;
+	Log log = log_begin(arena);
+
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t was = old[i], is = now[i];
+
+		if (was == is)
+			continue;
+		if (store != NULL)
+			store[i] = is;
+		if (m2d_likely(log_change(&log, j, off + 8 * i, was, is)))
+			continue;
+		log_end(arena, &log);
+		log_slow(arena, off + 8 * i, was, is);
+		log = log_begin(arena);
+	}
+	log_end(arena, &log);
 }
 
 void m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value)
@@ -163,15 +297,33 @@ void m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value)
 	log_word(arena, word, value);
 }
 
-void m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v)
+/* Little-endian, as the host that the words are shared with. */
+M2D_ALWAYS_INLINE void log_part(M2dArena *arena, void *p, uint64_t mask, uint64_t value)
 {
-	uint64_t off = m2d_arena_offset(arena, p);
-	uint64_t *word = m2d_arena_at(arena, off & ~UINT64_C(7));
-	uint64_t mask = m2d_low_mask(8 * size);
-	unsigned shift = (unsigned)(off & 7) * 8;
+	uint64_t *word = (uint64_t *)((uintptr_t)p & ~(uintptr_t)7);
+	unsigned shift = (unsigned)((uintptr_t)p & 7) * 8;
 
-	/* Little-endian, as the host that the words are shared with. */
-	log_word(arena, word, (*word & ~(mask << shift)) | (v & mask) << shift);
+	log_word(arena, word, (*word & ~(mask << shift)) | value << shift);
+}
+
+void m2d_arena_log32(M2dArena *arena, uint32_t *p, uint32_t value)
+{
+	log_part(arena, p, UINT32_MAX, value);
+}
+
+void m2d_arena_log16(M2dArena *arena, uint16_t *p, uint16_t value)
+{
+	log_part(arena, p, UINT16_MAX, value);
+}
+
+void m2d_arena_log8(M2dArena *arena, uint8_t *p, uint8_t value)
+{
+	log_part(arena, p, UINT8_MAX, value);
+}
+
+void m2d_arena_note(M2dArena *arena, uint64_t *word, const uint64_t *old, uint64_t n)
+{
+	log_words(arena, m2d_arena_offset(arena, word), old, word, NULL, n);
 }
 
 void m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len)
@@ -179,6 +331,10 @@ void m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t l
 	uint8_t *d = dst;
 	const uint8_t *s = src;
 
+	if ((((uintptr_t)d | (uintptr_t)s | len) & 7) == 0) {
+		log_words(arena, m2d_arena_offset(arena, d), dst, src, dst, len / 8);
+		return;
+	}
 	while (len > 0) {
 		uint64_t off = m2d_arena_offset(arena, d) & 7;
 		uint64_t n = MIN(8 - off, len), value, *word = (uint64_t *)(d - off);
@@ -196,17 +352,18 @@ void m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t l
 	}
 }
 
-static uint64_t fill_hash(M2dArena *arena, uint64_t off, uint64_t n, uint64_t value)
+/* The sum of the keys of @n words from @off on. */
+static M2dHash128 fill_key(M2dArena *arena, uint64_t off, uint64_t n)
 {
 	M2dFill *f = &arena->journal->fill[off / 4096 % M2D_KNOWN_FILLS];
-	uint64_t hash = 0;
+	M2dHash128 sum = {0};
 
-	if (f->off == off && f->n == n && f->value == value)
-		return f->hash;
+	if (f->off == off && f->n == n)
+		return f->sum;
 	for (uint64_t i = 0; i < n; i++)
-		hash ^= m2d_arena_mix(off + 8 * i, value);
-	*f = (M2dFill){off, n, value, hash};
-	return hash;
+		sum = m2d_arena_weigh(sum, m2d_arena_key(off + 8 * i), 0, 1);
+	*f = (M2dFill){off, n, sum};
+	return sum;
 }
 
 void m2d_arena_fill(M2dArena *arena, uint64_t *word, uint64_t n, uint64_t value)
@@ -223,10 +380,8 @@ void m2d_arena_fill(M2dArena *arena, uint64_t *word, uint64_t n, uint64_t value)
 		return;
 	}
 	if (j != NULL && n != 0 && value != 0) {
-		if (j->n == j->cap)
-			more_room(j);
-		j->undo[j->n++] = (M2dUndo){off | UNDO_FILL, n};
-		arena->hash ^= fill_hash(arena, off, n, value);
+		put_undo(arena, (M2dUndo){off | UNDO_FILL, n});
+		set_sum(arena, m2d_arena_weigh(get_sum(arena), fill_key(arena, off, n), 0, value));
 	}
 	for (uint64_t i = 0; i < n; i++)
 		word[i] = value;

@@ -28,7 +28,8 @@ struct _M2dArena {
 	uint8_t *base;       /* start of the reserved block; page aligned */
 	uint64_t used;       /* bytes handed out */
 	uint64_t reserved;   /* bytes of address space behind @base */
-	uint64_t hash;       /* XOR of m2d_arena_mix() over all words; kept only with a journal */
+	uint64_t hash;       /* upper half of the sum over all words; kept only with a journal */
+	uint64_t hash_low;   /* its lower half */
 	uint64_t hash2;      /* another one, from when it was asked for; else 0 */
 	bool twice;          /* it is kept */
 	M2dJournal *journal; /* NULL: writes are plain stores */
@@ -38,7 +39,7 @@ struct _M2dArena {
 typedef struct {
 	uint64_t depth; /* journal records at the mark */
 	uint64_t used;
-	uint64_t hash, hash2;
+	uint64_t hash, hash_low, hash2;
 } M2dMark;
 
 /**
@@ -78,29 +79,46 @@ void m2d_arena_rollback(M2dArena *arena, M2dMark mark);
 /* m2d_arena_rehash: the hash computed from all words; equals @hash while a journal is attached. */
 uint64_t m2d_arena_rehash(const M2dArena *arena);
 
-/* Slow half of m2d_set*(): replace the aligned word at @word by @value, with log and hash. */
+/* Slow halves of m2d_set*(): replace the aligned word, or a part of one, with log and hash. */
 void m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
+void m2d_arena_log32(M2dArena *arena, uint32_t *p, uint32_t value);
+void m2d_arena_log16(M2dArena *arena, uint16_t *p, uint16_t value);
+void m2d_arena_log8(M2dArena *arena, uint8_t *p, uint8_t value);
 
-/* The two halves of a 128-bit product, one over the other. */
-static inline uint64_t m2d_arena_fold(uint64_t a, uint64_t b)
+/* m2d_arena_note: @n aligned words were stored to plainly; they held @old before. Log those that
+ * differ. Needs a journal. */
+void m2d_arena_note(M2dArena *arena, uint64_t *word, const uint64_t *old, uint64_t n);
+
+/*
+ * The hash is multilinear (Lemire and Kaser, Strongly universal string hashing is fast): each word
+ * counts times the 128-bit key of its place, modulo 2^128, and the upper 64 bits of the sum tell
+ * two given states apart but for 2^-64 of all choices of keys. A word of 0 counts nothing, so fresh
+ * memory changes nothing, and a change of a word adds its key times the difference.
+ */
+typedef struct {
+	uint64_t low, high;
+} M2dHash128;
+
+/* Key of the word at byte offset @off: neighbours in a sequence of splitmix64. */
+static inline M2dHash128 m2d_arena_key(uint64_t off)
 {
-	unsigned __int128 product = (unsigned __int128)a * b;
+	const uint64_t step = UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t at = (off / 4 + 1) * step;
 
-	return (uint64_t)product ^ (uint64_t)(product >> 64);
+	return (M2dHash128){m2d_mix64(at), m2d_mix64(at + step)};
 }
 
-/* Contribution of a word at byte offset @off to the hash; 0 for a zero word, so that fresh
- * memory changes nothing. */
-static inline uint64_t m2d_arena_mix(uint64_t off, uint64_t word)
+/* @sum where the word with @key was @from and is @to. */
+static inline M2dHash128 m2d_arena_weigh(M2dHash128 sum, M2dHash128 key, uint64_t from, uint64_t to)
 {
-	if (word == 0)
-		return 0;
-	return m2d_arena_fold(m2d_arena_fold(word ^ UINT64_C(0xa0761d6478bd642f),
-					     off ^ UINT64_C(0xe7037ed1a0b428db)),
-			      UINT64_C(0x8ebc6af09c88c6e3));
+	uint64_t diff = to - from, borrowed = to < from ? key.low : 0;
+	unsigned __int128 low = (unsigned __int128)key.low * diff + sum.low;
+
+	return (M2dHash128){(uint64_t)low,
+			    sum.high + (uint64_t)(low >> 64) + key.high * diff - borrowed};
 }
 
-/* The same for @hash2. */
+/* Contribution of the word at byte offset @off to @hash2. */
 static inline uint64_t m2d_arena_mix2(uint64_t off, uint64_t word)
 {
 	return word == 0 ? 0 : m2d_mix64(word ^ m2d_mix64(off * UINT64_C(0x9e3779b97f4a7c15) + 1));
@@ -125,12 +143,10 @@ M2D_ALWAYS_INLINE void m2d_set64(M2dArena *arena, uint64_t *p, uint64_t v)
 		*p = v;
 }
 
-void m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v);
-
 M2D_ALWAYS_INLINE void m2d_set32(M2dArena *arena, uint32_t *p, uint32_t v)
 {
 	if (m2d_unlikely(arena->journal != NULL))
-		m2d_arena_log_part(arena, p, 4, v);
+		m2d_arena_log32(arena, p, v);
 	else
 		*p = v;
 }
@@ -138,7 +154,7 @@ M2D_ALWAYS_INLINE void m2d_set32(M2dArena *arena, uint32_t *p, uint32_t v)
 M2D_ALWAYS_INLINE void m2d_set16(M2dArena *arena, uint16_t *p, uint16_t v)
 {
 	if (m2d_unlikely(arena->journal != NULL))
-		m2d_arena_log_part(arena, p, 2, v);
+		m2d_arena_log16(arena, p, v);
 	else
 		*p = v;
 }
@@ -146,7 +162,7 @@ M2D_ALWAYS_INLINE void m2d_set16(M2dArena *arena, uint16_t *p, uint16_t v)
 M2D_ALWAYS_INLINE void m2d_set8(M2dArena *arena, uint8_t *p, uint8_t v)
 {
 	if (m2d_unlikely(arena->journal != NULL))
-		m2d_arena_log_part(arena, p, 1, v);
+		m2d_arena_log8(arena, p, v);
 	else
 		*p = v;
 }

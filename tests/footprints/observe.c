@@ -148,12 +148,12 @@ int __wrap_memcmp(const void *a, const void *b, size_t n)
 /* --- the arena: writes, whatever they were before --------------------------------------------- */
 
 void __real_m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
-void __real_m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v);
+void __real_m2d_arena_note(M2dArena *arena, uint64_t *word, const uint64_t *old, uint64_t n);
 void __real_m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len);
 void *__real_m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align);
 void __real_m2d_arena_rollback(M2dArena *arena, M2dMark mark);
 void __wrap_m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
-void __wrap_m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v);
+void __wrap_m2d_arena_note(M2dArena *arena, uint64_t *word, const uint64_t *old, uint64_t n);
 void __wrap_m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len);
 void *__wrap_m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align);
 void __wrap_m2d_arena_rollback(M2dArena *arena, M2dMark mark);
@@ -166,11 +166,27 @@ void __wrap_m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value)
 	now.off--;
 }
 
-void __wrap_m2d_arena_log_part(M2dArena *arena, void *p, unsigned size, uint64_t v)
+#define LOG_PART(name, type)                                                                       \
+	void __real_##name(M2dArena *arena, type *p, type value);                                  \
+	void __wrap_##name(M2dArena *arena, type *p, type value);                                  \
+	void __wrap_##name(M2dArena *arena, type *p, type value)                                   \
+	{                                                                                          \
+		access_at(p, sizeof(type), true);                                                  \
+		now.off++;                                                                         \
+		__real_##name(arena, p, value);                                                    \
+		now.off--;                                                                         \
+	}
+LOG_PART(m2d_arena_log32, uint32_t)
+LOG_PART(m2d_arena_log16, uint16_t)
+LOG_PART(m2d_arena_log8, uint8_t)
+
+void __wrap_m2d_arena_note(M2dArena *arena, uint64_t *word, const uint64_t *old, uint64_t n)
 {
-	access_at(p, size, true);
+	for (uint64_t i = 0; i < n; i++)
+		if (word[i] != old[i])
+			access_at(&word[i], 8, true);
 	now.off++;
-	__real_m2d_arena_log_part(arena, p, size, v);
+	__real_m2d_arena_note(arena, word, old, n);
 	now.off--;
 }
 
