@@ -29,7 +29,7 @@ static bool allocate(M2dExTable *t, uint64_t capacity)
 		return false;
 	/* Visits go all over the table: fewer misses of the TLB where the system has large pages.
 	 */
-	if (bytes >= 16 << 20)
+	if (bytes >= 8 << 20)
 		madvise(p, bytes, MADV_HUGEPAGE);
 	t->slot = p;
 	t->capacity = capacity;
@@ -119,27 +119,29 @@ void m2d_ex_table_set(M2dExTable *t, uint64_t i, uint16_t value)
 	memcpy(t->slot + i * t->slot_bytes + 8, &value, 2);
 }
 
+/* Ranks keep their order, so that most slots are free when their turn comes: only those of one run
+ * of used slots are out of order. */
 static bool grow(M2dExTable *t)
 {
 	M2dExTable old = *t;
-	uint64_t capacity = t->capacity + t->capacity / 4;
+	uint64_t capacity = t->capacity + t->capacity / 4, next = 0;
 
 	/* Both are there for a while. */
 	if ((t->max_bytes != 0 && size_of(t, t->capacity) + size_of(t, capacity) > t->max_bytes) ||
 	    !allocate(t, capacity))
 		return false;
-	t->n = 0;
 	t->crowded = false;
 	for (uint64_t i = 0; i < old.capacity + TAIL; i++) {
-		uint64_t key = key_at(&old, i), key2 = 0;
-		bool there;
+		uint64_t key = key_at(&old, i), to;
 
 		if (key == 0)
 			continue;
-		if (old.slot_bytes == 18)
-			memcpy(&key2, old.slot + i * 18 + 10, 8);
-		put(t, m2d_ex_table_find(t, key, key2, &there), key, key2,
-		    m2d_ex_table_value(&old, i));
+		to = rank_of(t, key);
+		while (to < next && key_at(t, to) != 0)
+			to++;
+		next = MAX(next, to + 1);
+		memcpy(t->slot + to * t->slot_bytes, old.slot + i * t->slot_bytes, t->slot_bytes);
+		t->crowded |= to + 2 >= t->capacity + TAIL;
 	}
 	munmap(old.slot, size_of(&old, old.capacity));
 	return true;
