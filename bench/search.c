@@ -8,14 +8,15 @@
 #include "bench/measure.h"
 #include "bench/shootdown.h"
 #include "sim/explore/worlds.h"
+#include "tools/observe.h"
 
 /* The first variant, every order, nothing reduced: rates are of steps that are taken. */
 static M2dExResult *search_once(const M2dScenario *scenario, guint64 max_states, double *seconds)
 {
 	GError *error = NULL;
 	M2dScnOptions options = {0};
-	g_autoptr(M2dExWorld) world =
-		m2d_ex_world_new(scenario, scenario->n_variants != 0 ? 0 : -1, &options, &error);
+	g_autoptr(M2dExWorld) world = m2d_ex_world_new_observed(
+		m2d_observed(), scenario, scenario->n_variants != 0 ? 0 : -1, &options, &error);
 	M2dExOptions how;
 	M2dExResult *result;
 	double start;

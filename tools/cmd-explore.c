@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* `mmu2d explore SCENARIO`: every schedule, and the shortest that breaks an invariant. */
 #include "tools/explore.h"
+#include "tools/observe.h"
 
 #include "sim/base/error.h"
 #include "sim/base/json.h"
@@ -212,6 +213,7 @@ static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, in
 
 	options.hw = o.hw >= 0 ? (unsigned)o.hw : order != NULL ? order->hw : 0;
 	make_options(&how, s, progress);
+	how.observed = m2d_observed();
 	v = m2d_ex_variant(s, variant, &options, &how, error);
 	if (v == NULL) {
 		m2d_progress_free(progress);

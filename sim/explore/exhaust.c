@@ -29,14 +29,24 @@
 #define SLEEP_NONE 0u
 #define ON_STACK   M2D_BIT(63) /* of a stack hash: see on_stack() */
 
+/* Where a step leads, before it is taken. */
+typedef struct {
+	uint64_t key, key2;
+	uint32_t known; /* 0: it is not */
+	uint8_t actor;  /* M2D_EX_MAX_ACTORS: nobody was asked */
+	uint8_t alt;
+} Ahead;
+
 typedef struct {
 	M2dMark mark;
 	uint64_t key;
+	Ahead ahead;        /* of the choice after the one being explored */
 	uint32_t pending;   /* actors still to be explored here */
 	uint32_t sleep;     /* asleep: from above, plus those explored here */
 	uint8_t actor, alt; /* being explored */
 	uint8_t n_alts;
-	uint8_t last; /* actor that led here; M2D_EX_MAX_ACTORS: none */
+	uint8_t alts[M2D_EX_MAX_ACTORS]; /* of each actor */
+	uint8_t last;                    /* actor that led here; M2D_EX_MAX_ACTORS: none */
 	uint8_t preemptions;
 	bool reduced; /* pending is a persistent set smaller than the enabled actors */
 	bool back;    /* the actor being explored led back to the stack */
@@ -51,11 +61,26 @@ typedef struct {
 	bool bounded, sleep, persistent;
 } Search;
 
+static uint64_t key_of(const Search *s, uint64_t hash, unsigned last)
+{
+	return s->bounded ? hash ^ m2d_mix64(last + 1) : hash;
+}
+
 static uint64_t state_key(const Search *s, unsigned last)
 {
-	uint64_t h = s->run->m->arena->hash;
+	return key_of(s, s->run->m->arena->hash, last);
+}
 
-	return s->bounded ? h ^ m2d_mix64(last + 1) : h;
+/* Mask of actors that can move; @alts: in how many ways. */
+static uint32_t find_enabled(const M2dExModel *m, uint8_t alts[M2D_EX_MAX_ACTORS])
+{
+	uint32_t mask = 0;
+
+	for (unsigned a = 0; a < m->n_actors; a++) {
+		alts[a] = (uint8_t)m->enabled(m->data, a);
+		mask |= (uint32_t)(alts[a] != 0) << a;
+	}
+	return mask;
 }
 
 /* Actors in @sleep whose next step commutes with @actor's next step. */
@@ -159,6 +184,15 @@ static void report(const Search *s, unsigned violation, uint64_t n)
 	g_free(path);
 }
 
+/* Nothing is to be explored from a state that was stored with @stored. */
+static bool covered(const Search *s, uint32_t stored, unsigned preemptions, uint32_t sleep)
+{
+	if (s->bounded)
+		return preemptions >= stored;
+	/* What slept at the visits before and does not now is. */
+	return (stored & ~sleep) == 0 || M2D_EX_MUTANT == MUTANT_NO_STORED_SLEEP;
+}
+
 /* Enter the present state. False: nothing (new) is to be explored from it. */
 static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep)
 {
@@ -167,27 +201,27 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 	uint64_t key = state_key(s, last), key2 = m->arena->hash2, slot;
 	uint32_t enabled, pending, set;
 	bool there;
-	Frame f = {.key = key, .last = (uint8_t)last, .preemptions = (uint8_t)preemptions};
+	Frame f = {.key = key,
+		   .last = (uint8_t)last,
+		   .preemptions = (uint8_t)preemptions,
+		   .ahead.actor = M2D_EX_MAX_ACTORS};
 
 	slot = m2d_ex_table_find(&s->table, key, key2, &there);
 	if (there) {
 		uint32_t stored = m2d_ex_table_value(&s->table, slot);
 
+		if (covered(s, stored, preemptions, sleep))
+			return false;
+		enabled = find_enabled(m, f.alts);
 		if (s->bounded) {
-			if (preemptions >= stored)
-				return false;
 			m2d_ex_table_set(&s->table, slot, (uint16_t)preemptions);
-			pending = m2d_ex_enabled(m);
+			pending = enabled;
 		} else {
-			/* What slept at the visits before and does not now. */
 			pending = stored & ~sleep;
-			if (pending == 0 || M2D_EX_MUTANT == MUTANT_NO_STORED_SLEEP)
-				return false;
 			/* What the visits before explored may not sleep behind this one: they may
 			 * be under way still, on a cycle. */
 			sleep &= stored;
 			m2d_ex_table_set(&s->table, slot, (uint16_t)sleep);
-			enabled = m2d_ex_enabled(m);
 			set = persistent_set(s, enabled);
 			f.reduced = set != enabled;
 		}
@@ -198,7 +232,7 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 			run->stop = true;
 			return false;
 		}
-		enabled = m2d_ex_enabled(m);
+		enabled = find_enabled(m, f.alts);
 		if (enabled == 0)
 			report(s, 0, s->n);
 		pending = persistent_set(s, enabled);
@@ -233,11 +267,17 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 	return true;
 }
 
+/* The actor that ran last goes first: schedules with few switches are found early. */
+static unsigned first_of(const Frame *f, uint32_t pending)
+{
+	return f->last < M2D_EX_MAX_ACTORS && pending >> f->last & 1
+		       ? f->last
+		       : (unsigned)__builtin_ctz(pending);
+}
+
 /* The next choice at @f; false: all are explored. */
 static bool next_choice(const Search *s, Frame *f)
 {
-	const M2dExModel *m = s->run->m;
-
 	if (f->actor != M2D_EX_MAX_ACTORS && ++f->alt < f->n_alts)
 		return true;
 	/* One that led back to the stack may sleep nowhere: what comes behind it is explored from
@@ -247,15 +287,40 @@ static bool next_choice(const Search *s, Frame *f)
 	if (f->pending == 0)
 		return false;
 	f->back = false;
-	/* The actor that ran last goes first: schedules with few switches are found early. */
-	f->actor = (uint8_t)(f->last < M2D_EX_MAX_ACTORS && f->pending >> f->last & 1
-				     ? f->last
-				     : (unsigned)__builtin_ctz(f->pending));
+	f->actor = (uint8_t)first_of(f, f->pending);
 	f->pending &= ~(1u << f->actor);
 	f->alt = 0;
-	f->n_alts = (uint8_t)m->enabled(m->data, f->actor);
+	f->n_alts = f->alts[f->actor];
 	g_assert(f->n_alts <= M2D_EX_MAX_ALTS);
 	return f->n_alts != 0 || next_choice(s, f);
+}
+
+/* Ask where a step leads, and for the slot of that state: it arrives while another is looked at. */
+static Ahead look(const Search *s, unsigned last, unsigned actor, unsigned alt)
+{
+	const M2dExModel *m = s->run->m;
+	Ahead a = {.actor = (uint8_t)actor, .alt = (uint8_t)alt};
+	uint64_t hash = 0;
+
+	a.known = m->peek(m->data, actor, alt, &hash, &a.key2);
+	a.key = key_of(s, hash, m2d_ex_ran(m, last, actor));
+	if (a.known != 0)
+		m2d_ex_table_prefetch(&s->table, a.key);
+	return a;
+}
+
+/* Where the choice at @f leads, after a look at where the next one does. */
+static Ahead look_ahead(const Search *s, Frame *f)
+{
+	Ahead now = f->ahead;
+
+	if (now.actor != f->actor || now.alt != f->alt)
+		now = look(s, f->last, f->actor, f->alt);
+	if (f->alt + 1u < f->n_alts)
+		f->ahead = look(s, f->last, f->actor, f->alt + 1u);
+	else if (f->pending != 0)
+		f->ahead = look(s, f->last, first_of(f, f->pending), 0);
+	return now;
 }
 
 /* Everything that a reduced set left out, since it led back to the stack. */
@@ -277,6 +342,7 @@ static void take(Search *s, Frame *f)
 	uint32_t sleep = s->sleep ? still_asleep(s, f->sleep, actor) : SLEEP_NONE;
 	uint64_t depth = s->n;
 	M2dMark mark = f->mark;
+	Ahead ahead = {.known = 0};
 
 	if (s->bounded) {
 		preemptions +=
@@ -284,10 +350,25 @@ static void take(Search *s, Frame *f)
 		if ((int)preemptions > run->o->preemptions)
 			return;
 	}
-	m->step(m->data, actor, f->alt);
-	m2d_ex_table_prefetch(&s->table, state_key(s, ran));
+	if (m->peek != NULL && s->stack == NULL && depth < run->o->max_steps)
+		ahead = look_ahead(s, f);
+	if (ahead.known != 0) {
+		bool there;
+		uint64_t slot = m2d_ex_table_find(&s->table, ahead.key, ahead.key2, &there);
+
+		if (there && covered(s, m2d_ex_table_value(&s->table, slot), preemptions, sleep)) {
+			m->again(m->data, ahead.known, false);
+			run->r->transitions++;
+			m2d_ex_tick(run);
+			return;
+		}
+		m->again(m->data, ahead.known, true);
+	} else {
+		m->step(m->data, actor, f->alt);
+		m2d_ex_table_prefetch(&s->table, state_key(s, ran));
+	}
 	run->r->transitions++;
-	bad = m->violation != NULL ? m->violation(m->data) : 0;
+	bad = ahead.known == 0 && m->violation != NULL ? m->violation(m->data) : 0;
 	if (bad != 0)
 		report(s, bad, depth);
 	if (depth >= run->o->max_steps) {

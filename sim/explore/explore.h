@@ -51,6 +51,11 @@ typedef struct {
 	unsigned (*enabled)(void *data, unsigned actor);
 	/* Take it. Only through m2d_set*(). */
 	void (*step)(void *data, unsigned actor, unsigned alt);
+	/* Where the step would lead, if that is known without taking it, and that it breaks
+	 * nothing: a number for again(), and the hashes there; 0: not known. Both may be NULL. */
+	uint32_t (*peek)(void *data, unsigned actor, unsigned alt, uint64_t *hash, uint64_t *hash2);
+	/* It is taken after all (@make), or counts as taken. */
+	void (*again)(void *data, uint32_t known, bool make);
 	/* Footprint of the actor's next step (of all alternatives), enabled or not. */
 	void (*footprint)(void *data, unsigned actor, M2dFootprint *fp);
 	/* Union over this and all its later steps. NULL: everything depends on everything. */

@@ -11,6 +11,8 @@
 /* The first look. */
 #define FIRST_PREEMPTIONS 1
 #define FIRST_STATES      100000u
+/* The first times that steps are observed take longer than they save in a search of less. */
+#define SHORT_STATES 100000u
 
 void m2d_ex_variant_free(M2dExVariant *v)
 {
@@ -176,20 +178,54 @@ static bool tell(M2dExVariant *v, const M2dScnOptions *options, GError **error)
 	return v->run != NULL;
 }
 
-static void keep_counts(M2dExVariant *v, const M2dExWorld *world)
+static void add_counts(M2dExVariant *v, const M2dExWorld *world)
 {
 	const M2dExClaims *claims = m2d_ex_world_claims(world);
 	const M2dScenario *s = v->scenario;
 
 	for (unsigned i = 0; i < M2D_N_INVARIANTS; i++)
-		v->premises[i] = m2d_ex_world_premises(world, (M2dInvariantId)i);
-	memcpy(v->points, m2d_ex_world_point_count(world), sizeof(v->points));
-	v->ended = g_memdup2(m2d_ex_world_ended(world), sizeof(uint64_t) * (s->n_steps + 1));
+		v->premises[i] += m2d_ex_world_premises(world, (M2dInvariantId)i);
+	for (unsigned i = 0; i < M2D_N_POINTS; i++)
+		v->points[i] += m2d_ex_world_point_count(world)[i];
+	for (unsigned i = 0; i < s->n_steps; i++)
+		v->ended[i] += m2d_ex_world_ended(world)[i];
 	if (claims == NULL)
 		return;
 	v->claims = g_new0(M2dExClaimCount, s->n_claims + 1);
 	for (unsigned i = 0; i < s->n_claims; i++)
 		v->claims[i] = m2d_ex_claims_count(claims, i);
+}
+
+static void clear_counts(M2dExVariant *v)
+{
+	memset(v->premises, 0, sizeof(v->premises));
+	memset(v->points, 0, sizeof(v->points));
+	memset(v->ended, 0, v->scenario->n_steps * sizeof(uint64_t));
+}
+
+/* All orders, by the engine asked for. May put another world in the place of @world, and then has
+ * added what was counted in that one before. */
+static M2dExResult *search_all(M2dExVariant *v, M2dExWorld **world, const M2dScnOptions *options,
+			       const M2dExVariantOptions *how, GError **error)
+{
+	M2dExOptions few = how->search;
+	M2dExResult *r;
+	bool stateful = few.engine == M2D_EX_EXHAUST || few.engine == M2D_EX_SHORTEST;
+
+	if (how->observed == NULL || !stateful || m2d_ex_world_claims(*world) != NULL ||
+	    (few.max_states != 0 && few.max_states <= SHORT_STATES))
+		return m2d_explore(m2d_ex_world_model(*world), &how->search);
+	add_counts(v, *world);
+	few.max_states = SHORT_STATES;
+	r = m2d_explore(m2d_ex_world_model(*world), &few);
+	if (r->end != M2D_EX_BOUND_STATES) {
+		clear_counts(v);
+		return r;
+	}
+	m2d_ex_result_free(r);
+	m2d_ex_world_free(*world);
+	*world = m2d_ex_world_new_observed(how->observed, v->scenario, v->variant, options, error);
+	return *world != NULL ? m2d_explore(m2d_ex_world_model(*world), &how->search) : NULL;
 }
 
 M2dExVariant *m2d_ex_variant(const M2dScenario *scenario, int variant, const M2dScnOptions *options,
@@ -207,13 +243,16 @@ M2dExVariant *m2d_ex_variant(const M2dScenario *scenario, int variant, const M2d
 	v->variant = variant;
 	v->kvm = g_strdup(m2d_ex_world_kvm(world));
 	v->repair.step = -1;
+	v->ended = g_new0(uint64_t, scenario->n_steps + 1);
 	if (how->shortest)
 		v->all = first_look(m2d_ex_world_model(world), how);
 	v->is_shortest = v->all != NULL;
 	if (v->all == NULL)
-		v->all = m2d_explore(m2d_ex_world_model(world), &how->search);
+		v->all = search_all(v, &world, options, how, error);
+	if (v->all == NULL)
+		return NULL;
 	v->complete = v->all->end == M2D_EX_COMPLETE;
-	keep_counts(v, world);
+	add_counts(v, world);
 	if (v->all->end == M2D_EX_INTERRUPTED) {
 		g_set_error(error, M2D_ERROR, M2D_ERROR_TRANSIENT,
 			    "%s: interrupted after %" G_GUINT64_FORMAT " states", scenario->path,

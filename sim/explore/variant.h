@@ -17,6 +17,7 @@ typedef struct {
 	bool repair;   /* look for the last step that could be repaired */
 	bool stated; /* the bound on preemptions is the scenario's own: what is not within fails */
 	bool story;  /* run the schedule once more with all of the checker */
+	const M2dExObserved *observed; /* for searches that take long: see memo.h; or NULL */
 } M2dExVariantOptions;
 
 typedef struct {

@@ -23,6 +23,10 @@ struct _M2dExWorld {
 	M2dExClaims *claims; /* or NULL */
 	M2dExWorldState *st;
 	M2dExModel model;
+	/* Of a world of the copy that can be observed; else NULL. */
+	const M2dExObserved *observed;
+	struct _M2dExMemo *memo;
+	void (*run_step)(void *data, unsigned actor, unsigned alt);
 	GArray *program[M2D_EX_MAX_ACTORS]; /* of unsigned: steps of the actor */
 	/* By step: it may begin while another step of its actor is under way; NULL: none may. */
 	bool *beside;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/base/error.h"
+#include "sim/explore/memo.h"
 #include "sim/explore/worlds-private.h"
 #include "sim/mem/put.h"
 
@@ -369,10 +370,89 @@ M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2d
 	return x;
 }
 
+/* With a journal, as in searches; otherwise steps are few. */
+static void step_observed(void *data, unsigned actor, unsigned alt)
+{
+	M2dExWorld *x = data;
+
+	if (x->model.arena->journal != NULL)
+		m2d_ex_memo_step(x->memo, actor, alt);
+	else
+		x->run_step(x, actor, alt);
+}
+
+static uint32_t peek(void *data, unsigned actor, unsigned alt, uint64_t *hash, uint64_t *hash2)
+{
+	const M2dExWorld *x = data;
+
+	return m2d_ex_memo_peek(x->memo, actor, alt, hash, hash2);
+}
+
+static void again(void *data, uint32_t known, bool make)
+{
+	const M2dExWorld *x = data;
+
+	m2d_ex_memo_again(x->memo, known, make);
+}
+
+/* An outcome lies outside of the arena: what a routine makes of it behind a stop is not known by
+ * what the step reads. */
+static bool uses_outcomes(const M2dScenario *s)
+{
+	for (unsigned i = 0; i < s->n_steps; i++)
+		if (s->steps[i].op.kind == M2D_OP_AWAIT)
+			return true;
+	return false;
+}
+
+M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dScenario *scenario,
+				      int variant, const M2dScnOptions *options, GError **error)
+{
+	M2dScnOptions plain = *options;
+	M2dExWorld *x;
+
+	/* Hardware's acts hardly repeat. */
+	if (observed == NULL || options->hw != 0 || uses_outcomes(scenario))
+		return m2d_ex_world_new(scenario, variant, options, error);
+	plain.reduce = false;
+	x = observed->world_new(scenario, variant, &plain, error);
+	if (x == NULL)
+		return NULL;
+	/* Outcomes that claims ask for lie outside of the arena. */
+	if (x->claims != NULL) {
+		observed->world_free(x);
+		return m2d_ex_world_new(scenario, variant, options, error);
+	}
+	x->observed = observed;
+	x->memo = m2d_ex_memo_new(x, observed);
+	x->run_step = x->model.step;
+	/* All but steps may as well be done by this copy, which is faster. */
+	x->model.enabled = enabled;
+	x->model.step = step_observed;
+	x->model.peek = peek;
+	x->model.again = again;
+	x->model.done = done;
+	x->model.violation = violation;
+	x->model.end_violation = end_violation;
+	if (options->reduce)
+		m2d_ex_world_reduce(x);
+	return x;
+}
+
 void m2d_ex_world_free(M2dExWorld *x)
 {
+	const M2dExObserved *observed;
+
 	if (x == NULL)
 		return;
+	if (x->observed != NULL) {
+		/* What the copy registered it has to take back. */
+		observed = x->observed;
+		x->observed = NULL;
+		m2d_ex_memo_free(x->memo);
+		observed->world_free(x);
+		return;
+	}
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		g_array_unref(x->program[a]);
 	m2d_ex_world_reduce_free(x);
@@ -404,11 +484,15 @@ const char *m2d_ex_world_kvm(const M2dExWorld *x)
 
 uint64_t m2d_ex_world_premises(const M2dExWorld *x, M2dInvariantId id)
 {
-	return m2d_check_premises(x->check, id);
+	uint64_t n = m2d_check_premises(x->check, id);
+
+	return x->memo != NULL ? n + m2d_ex_memo_premises(x->memo, id) : n;
 }
 
 const uint64_t *m2d_ex_world_point_count(const M2dExWorld *x)
 {
+	if (x->memo != NULL)
+		m2d_ex_memo_count(x->memo);
 	return x->w->vm->rt->point_count;
 }
 
@@ -489,5 +573,12 @@ const M2dExClaims *m2d_ex_world_claims(const M2dExWorld *x)
 
 const uint64_t *m2d_ex_world_ended(const M2dExWorld *x)
 {
+	if (x->memo != NULL)
+		m2d_ex_memo_count(x->memo);
 	return x->ended;
+}
+
+uint64_t m2d_ex_world_repeated(const M2dExWorld *x)
+{
+	return x->memo != NULL ? m2d_ex_memo_hits(x->memo) : 0;
 }

@@ -12,6 +12,7 @@
 #include "sim/scenario/runner.h"
 
 typedef struct _M2dExWorld M2dExWorld;
+typedef struct _M2dExObserved M2dExObserved; /* memo.h */
 
 /* What the model's violation() gives where a claim of [final] does not hold in an end. */
 #define M2D_EX_CLAIM (M2D_N_INVARIANTS + 1u)
@@ -23,6 +24,10 @@ typedef struct _M2dExWorld M2dExWorld;
  */
 M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2dScnOptions *options,
 			     GError **error);
+/* m2d_ex_world_new_observed: the same, of the copy that @observed tells of (NULL: of this one): for
+ * long searches, see memo.h. */
+M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dScenario *scenario,
+				      int variant, const M2dScnOptions *options, GError **error);
 void m2d_ex_world_free(M2dExWorld *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dExWorld, m2d_ex_world_free)
 
@@ -43,6 +48,9 @@ uint64_t m2d_ex_world_premises(const M2dExWorld *world, M2dInvariantId id);
 const uint64_t *m2d_ex_world_point_count(const M2dExWorld *world);
 /* m2d_ex_world_ended: how often each step of the scenario came to its end so far. */
 const uint64_t *m2d_ex_world_ended(const M2dExWorld *world);
+
+/* m2d_ex_world_repeated: steps so far of which it was known what they do. */
+uint64_t m2d_ex_world_repeated(const M2dExWorld *world);
 
 /* m2d_ex_world_vm, m2d_ex_world_check: what the model moves, and who watches. */
 M2dVm *m2d_ex_world_vm(const M2dExWorld *world);

@@ -386,3 +386,59 @@ void m2d_arena_fill(M2dArena *arena, uint64_t *word, uint64_t n, uint64_t value)
 	for (uint64_t i = 0; i < n; i++)
 		word[i] = value;
 }
+
+/* --- changes that are made again -------------------------------------------------------------- */
+
+static void add_change(const M2dArena *arena, GArray *changes, guint first, uint64_t off,
+		       uint64_t old)
+{
+	M2dArenaChange c = {off, old, *(const uint64_t *)m2d_arena_at(arena, off)};
+
+	/* The oldest value counts. */
+	for (guint i = first; i < changes->len; i++)
+		if (g_array_index(changes, M2dArenaChange, i).off == off)
+			return;
+	g_array_append_val(changes, c);
+}
+
+void m2d_arena_changes(const M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaDelta *delta)
+{
+	const M2dJournal *j = arena->journal;
+	guint first = changes->len;
+	unsigned __int128 now = (unsigned __int128)arena->hash << 64 | arena->hash_low;
+	unsigned __int128 was = (unsigned __int128)mark.hash << 64 | mark.hash_low, sum = now - was;
+
+	for (const M2dUndo *u = j->undo + mark.depth; u != j->next; u++) {
+		uint64_t off = u->off & ~UNDO_FILL;
+
+		if (u->off & UNDO_FILL)
+			for (uint64_t i = 0; i < u->old; i++)
+				add_change(arena, changes, first, off + 8 * i, 0);
+		else
+			add_change(arena, changes, first, off, u->old);
+	}
+	*delta = (M2dArenaDelta){(uint64_t)(sum >> 64), (uint64_t)sum, arena->hash2 ^ mark.hash2,
+				 arena->used - mark.used};
+}
+
+void m2d_arena_apply(M2dArena *arena, const M2dArenaChange *c, uint64_t n,
+		     const M2dArenaDelta *delta)
+{
+	M2dJournal *j = arena->journal;
+	uint8_t *base = arena->base;
+	M2dUndo *u;
+
+	while (m2d_unlikely(depth(j) + n > j->cap))
+		more_room(arena);
+	u = j->next;
+	for (uint64_t i = 0; i < n; i++) {
+		u[i].off = c[i].off;
+		u[i].old = c[i].old;
+		*(uint64_t *)(void *)(base + c[i].off) = c[i].now;
+	}
+	j->next = u + n;
+	arena->hash += delta->hash +
+		       __builtin_add_overflow(arena->hash_low, delta->hash_low, &arena->hash_low);
+	arena->hash2 ^= delta->hash2;
+	arena->used += delta->used;
+}

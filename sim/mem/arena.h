@@ -76,6 +76,22 @@ M2dMark m2d_arena_mark(const M2dArena *arena);
  */
 void m2d_arena_rollback(M2dArena *arena, M2dMark mark);
 
+/* One word, and what all changes of a step add to the sums. */
+typedef struct {
+	uint64_t off, old, now;
+} M2dArenaChange;
+
+typedef struct {
+	uint64_t hash, hash_low, hash2;
+	uint64_t used;
+} M2dArenaDelta;
+
+/* m2d_arena_changes: append what has changed since @mark to @changes, of M2dArenaChange; no word
+ * twice. m2d_arena_apply: make these changes in a state in which all the words are @old. */
+void m2d_arena_changes(const M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaDelta *delta);
+void m2d_arena_apply(M2dArena *arena, const M2dArenaChange *changes, uint64_t n,
+		     const M2dArenaDelta *delta);
+
 /* m2d_arena_rehash: the hash computed from all words; equals @hash while a journal is attached. */
 uint64_t m2d_arena_rehash(const M2dArena *arena);
 

@@ -18,7 +18,7 @@ LAYERS = [
 ]
 RANK = {name: i for i, row in enumerate(LAYERS) for name in row}
 # Above all of sim/; each may also include itself, tests and benches what they test.
-TOPS = {"lib": set(), "tools": set(), "bench": {"tests"}, "tests": {"lib", "tools"}}
+TOPS = {"lib": set(), "tools": set(), "bench": {"tests", "tools"}, "tests": {"lib", "tools"}}
 MAX_LINES = 1000
 USUAL_LINES = 500
 
