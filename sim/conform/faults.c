@@ -162,7 +162,6 @@ void m2d_conf_fault(M2dConform *c, uint32_t t, uint32_t i)
 	m2d_conf_hardware_bits(c, i);
 	task->refused = outcome == M2D_CONF_OUT_REFUSED;
 	m2d_conf_host_write(c, i, !task->refused);
-	m2d_conf_host_fault(c, i);
 	if (!c->tdp)
 		m2d_conf_guest_walk(c, t, m2d_conf_find(c, i, M2D_CAP_WALK));
 	op = M2D_CONF_START(
