@@ -148,7 +148,8 @@ static void on_unmap(M2dConform *c, uint32_t t, uint32_t i)
 	op = m2d_conf_top(task);
 	if (op == NULL || op->kind != M2D_CONF_OP_FAULT)
 		m2d_conf_finish_ops(c, task);
-	else
+	/* Setting bits in a guest's entry invalidates pages, too, which comes before. */
+	else if (c->tdp || m2d_conf_outcome(c, task->fault_event) == M2D_CONF_OUT_NONE)
 		m2d_conf_read_sequence(c, op);
 	if (task->vcpu < 0)
 		m2d_conf_close(c, t);

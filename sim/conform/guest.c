@@ -265,6 +265,7 @@ static void ask_host(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	if (i == M2D_CONF_NONE)
 		return;
 	entries_unchanged(c, task);
+	m2d_conf_host_fault(c, task->fault_event);
 	m2d_conf_host_requested(c, i);
 	m2d_conf_host_passed(c, i, task->fault_event);
 }
