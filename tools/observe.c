@@ -19,16 +19,10 @@ static void touch(const void *p, uint64_t len)
 	M2dExReads *r = reads;
 	uint64_t off;
 
-	if (r == NULL || len == 0)
+	if (r == NULL || len == 0 || (const uint8_t *)p < r->base)
 		return;
 	off = (uint64_t)((const uint8_t *)p - r->base);
-	if ((const uint8_t *)p < r->base || off >= r->reserved)
-		return;
-	for (uint64_t w = off / 8; w <= (off + len - 1) / 8; w++) {
-		if (w >= r->n_words) {
-			r->lost = true;
-			return;
-		}
+	for (uint64_t w = off / 8; w <= (off + len - 1) / 8 && w < r->n_words; w++) {
 		if (r->touched[w])
 			continue;
 		r->touched[w] = 1;

@@ -9,9 +9,6 @@
 #define MAX_NODES   (UINT32_C(4) << 20)
 #define MAX_CHANGES (UINT32_C(1) << 20)
 
-/* Of the arena in one step, bytes. */
-#define MAX_GROWTH (UINT64_C(1) << 20)
-
 #define MAX_ALTS 2u
 #define N_ROOTS  256u
 
@@ -45,6 +42,7 @@ struct _M2dExMemo {
 	M2dExWorld *x;
 	const M2dExObserved *observed;
 	M2dExReads reads;
+	uint64_t room; /* words that @reads has room for */
 	GArray *node, *effect, *change, *count;
 	uint64_t *before, *after; /* counters */
 	unsigned n_counters;
@@ -227,34 +225,26 @@ static void watch(M2dExMemo *m)
 	const M2dArena *arena = m->x->model.arena;
 	M2dExReads *r = &m->reads;
 
-	/* With room for what the step lays out. */
-	if (r->n_words < arena->used / 8 + MAX_GROWTH / 8) {
-		r->n_words = arena->used / 4 + MAX_GROWTH / 8;
+	r->n_words = arena->used / 8;
+	if (r->n_words > m->room) {
+		m->room = 2 * r->n_words;
 		g_free(r->touched);
 		g_free(r->word);
-		r->touched = g_new0(uint8_t, r->n_words);
-		r->word = g_new(uint32_t, r->n_words);
+		r->touched = g_new0(uint8_t, m->room);
+		r->word = g_new(uint32_t, m->room);
 	}
 	r->base = arena->base;
-	r->reserved = arena->reserved;
 	r->n = 0;
-	r->lost = false;
 	m->observed->observe(r);
 }
 
-/* Behind @used everything was 0. */
-static void end_watch(M2dExMemo *m, uint64_t used)
+static void end_watch(M2dExMemo *m)
 {
 	M2dExReads *r = &m->reads;
-	uint32_t n = 0;
 
 	m->observed->observe(NULL);
-	for (uint32_t i = 0; i < r->n; i++) {
+	for (uint32_t i = 0; i < r->n; i++)
 		r->touched[r->word[i]] = 0;
-		if (r->word[i] < used / 8)
-			r->word[n++] = r->word[i];
-	}
-	r->n = n;
 }
 
 static void keep(M2dExMemo *m, uint32_t *root, M2dMark mark)
@@ -296,8 +286,8 @@ static void run(M2dExMemo *m, unsigned actor, unsigned alt, uint32_t *root)
 	get_counters(m, m->before);
 	watch(m);
 	m->x->run_step(m->x, actor, alt);
-	end_watch(m, mark.used);
-	if (!m->reads.lost && m2d_check_n_findings(m->x->check) == 0)
+	end_watch(m);
+	if (m2d_check_n_findings(m->x->check) == 0)
 		keep(m, root, mark);
 }
 

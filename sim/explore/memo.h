@@ -20,12 +20,10 @@
 /* What a step looked at, in order of first sight. Filled by the hooks while a step is observed. */
 typedef struct {
 	const uint8_t *base; /* of the arena */
-	uint64_t reserved;   /* its size */
-	uint64_t n_words;    /* of it that are watched; @lost: one behind was touched */
+	uint64_t n_words;    /* of it; behind them everything is 0 when the step begins */
 	uint8_t *touched;    /* by word */
-	uint32_t *word;      /* [n_words] */
+	uint32_t *word;
 	uint32_t n;
-	bool lost;
 } M2dExReads;
 
 /* The other copy of the models. */

@@ -33,7 +33,8 @@ struct _M2dJournal {
 	M2dUndo *next;    /* where the next record goes */
 	M2dUndo *limit;   /* end of the room; @undo: log_slow() sees to every word */
 	M2dHash128 *keys; /* by word; 0: not known yet */
-	uint64_t known;   /* bytes of the arena that @keys is for */
+	uint64_t known;   /* bytes of the arena that @keys and @noted are for */
+	uint8_t *noted;   /* by word: m2d_arena_changes() has it */
 	M2dUndo *undo;
 	uint64_t cap;
 	M2dFill fill[M2D_KNOWN_FILLS];
@@ -132,6 +133,7 @@ void m2d_arena_detach_journal(M2dArena *arena)
 	if (j == NULL)
 		return;
 	free(j->keys);
+	free(j->noted);
 	g_free(j->undo);
 	g_clear_pointer(&arena->journal, g_free);
 }
@@ -199,9 +201,11 @@ static void more_keys(M2dArena *arena)
 	M2dJournal *j = arena->journal;
 
 	free(j->keys);
+	free(j->noted);
 	j->known = MIN(2 * arena->used, arena->reserved);
 	j->keys = calloc(j->known / 8 + 1, sizeof(M2dHash128));
-	if (j->keys == NULL)
+	j->noted = calloc(j->known / 8 + 1, 1);
+	if (j->keys == NULL || j->noted == NULL)
 		g_error("no memory for the keys of a hash");
 }
 
@@ -389,34 +393,38 @@ void m2d_arena_fill(M2dArena *arena, uint64_t *word, uint64_t n, uint64_t value)
 
 /* --- changes that are made again -------------------------------------------------------------- */
 
-static void add_change(const M2dArena *arena, GArray *changes, guint first, uint64_t off,
-		       uint64_t old)
+/* The oldest value counts. */
+static void add_change(const M2dArena *arena, GArray *changes, uint64_t off, uint64_t old)
 {
 	M2dArenaChange c = {off, old, *(const uint64_t *)m2d_arena_at(arena, off)};
+	uint8_t *noted = &arena->journal->noted[off / 8];
 
-	/* The oldest value counts. */
-	for (guint i = first; i < changes->len; i++)
-		if (g_array_index(changes, M2dArenaChange, i).off == off)
-			return;
+	if (*noted)
+		return;
+	*noted = 1;
 	g_array_append_val(changes, c);
 }
 
-void m2d_arena_changes(const M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaDelta *delta)
+void m2d_arena_changes(M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaDelta *delta)
 {
 	const M2dJournal *j = arena->journal;
 	guint first = changes->len;
 	unsigned __int128 now = (unsigned __int128)arena->hash << 64 | arena->hash_low;
 	unsigned __int128 was = (unsigned __int128)mark.hash << 64 | mark.hash_low, sum = now - was;
 
+	if (arena->used > j->known)
+		more_keys(arena);
 	for (const M2dUndo *u = j->undo + mark.depth; u != j->next; u++) {
 		uint64_t off = u->off & ~UNDO_FILL;
 
 		if (u->off & UNDO_FILL)
 			for (uint64_t i = 0; i < u->old; i++)
-				add_change(arena, changes, first, off + 8 * i, 0);
+				add_change(arena, changes, off + 8 * i, 0);
 		else
-			add_change(arena, changes, first, off, u->old);
+			add_change(arena, changes, off, u->old);
 	}
+	for (guint i = first; i < changes->len; i++)
+		j->noted[g_array_index(changes, M2dArenaChange, i).off / 8] = 0;
 	*delta = (M2dArenaDelta){(uint64_t)(sum >> 64), (uint64_t)sum, arena->hash2 ^ mark.hash2,
 				 arena->used - mark.used};
 }

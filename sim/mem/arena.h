@@ -88,7 +88,7 @@ typedef struct {
 
 /* m2d_arena_changes: append what has changed since @mark to @changes, of M2dArenaChange; no word
  * twice. m2d_arena_apply: make these changes in a state in which all the words are @old. */
-void m2d_arena_changes(const M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaDelta *delta);
+void m2d_arena_changes(M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaDelta *delta);
 void m2d_arena_apply(M2dArena *arena, const M2dArenaChange *changes, uint64_t n,
 		     const M2dArenaDelta *delta);
 
