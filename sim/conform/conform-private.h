@@ -344,6 +344,9 @@ void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
 uint64_t m2d_conf_leaf_gpa(const M2dConform *c, uint32_t i);
 /* m2d_conf_walked_to: where the walk at event @i led to; false: nowhere. */
 bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i, uint64_t *gpa);
+/* m2d_conf_seen_later: what the next walk behind event @now shows in the entry at @gpa; false: it
+ * is not seen any more. */
+bool m2d_conf_seen_later(const M2dConform *c, uint64_t gpa, uint32_t now, uint64_t *value);
 /* m2d_conf_store_after: the next store that faults in the table at @gfn. */
 uint32_t m2d_conf_store_after(const M2dConform *c, uint64_t gfn, uint32_t now);
 /* m2d_conf_settle_entries: the @n entries from @gpa on are what will be seen of them up to event

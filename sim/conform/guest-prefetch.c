@@ -6,6 +6,7 @@
  * taken for what the entry holds, and not counted.
  */
 #include "sim/conform/conform-private.h"
+#include "sim/vm/hostmm.h"
 
 #define PREFETCH 8u
 
@@ -35,13 +36,26 @@ static void shown(M2dConform *c, const Around *a, unsigned index, uint32_t set)
 	g_hash_table_add(c->inputs, GUINT_TO_POINTER(set));
 }
 
-/* KVM went no further than entry @last: the next one that it had to look at is not accessed. */
+/* KVM would map an entry like this: the host has the page, and dirty logging allows it. */
+static bool host_has(const M2dConform *c, const M2dPteFormat *fmt, uint64_t entry, bool write)
+{
+	uint64_t gfn = m2d_pte_leaf_base(fmt, 1, entry) >> M2D_PAGE_SHIFT, pfn;
+	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
+	bool writable;
+
+	return c->vm->s->mmu_invalidate_in_progress == 0 &&
+	       !(write && slot->flags & M2D_SLOT_LOG_DIRTY) &&
+	       m2d_hostmm_peek(c->vm, m2d_slot_hva(slot, gfn), &pfn, &writable) && writable;
+}
+
+/* KVM went no further than entry @last: the next one that it had to look at is not accessed, if
+ * that is how it will be seen. */
 static void stopped(M2dConform *c, const Around *a, unsigned last)
 {
 	unsigned size = 1u << a->fmt->entry_shift, end = (a->index & ~(PREFETCH - 1)) + PREFETCH;
 
 	for (unsigned i = last; i < end; i++) {
-		uint64_t gpa = entry_gpa(a, i), entry = m2d_conf_guest_read(c, gpa, size);
+		uint64_t gpa = entry_gpa(a, i), entry = m2d_conf_guest_read(c, gpa, size), later;
 		bool writable;
 
 		if (i == a->index ||
@@ -49,7 +63,9 @@ static void stopped(M2dConform *c, const Around *a, unsigned last)
 		     m2d_spte_is_present(&c->vm->fmt,
 					 m2d_spte_read(c->vm, a->sptep + i - a->index))))
 			continue;
-		if (m2d_conf_would_map(c, a->fmt, entry, &writable))
+		if (m2d_conf_would_map(c, a->fmt, entry, &writable) &&
+		    host_has(c, a->fmt, entry, writable) &&
+		    m2d_conf_seen_later(c, gpa, c->now, &later) && !(later & M2D_PTE_A))
 			m2d_conf_guest_write(c, gpa, size, entry & ~(uint64_t)M2D_PTE_A);
 		return;
 	}

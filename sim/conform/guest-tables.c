@@ -147,6 +147,16 @@ static uint32_t seen_next(const M2dConform *c, uint64_t gpa, uint32_t i)
 	return first_after(g_hash_table_lookup(c->seen_at, GSIZE_TO_POINTER(gpa)), i);
 }
 
+bool m2d_conf_seen_later(const M2dConform *c, uint64_t gpa, uint32_t now, uint64_t *value)
+{
+	uint32_t i = seen_next(c, gpa, now);
+
+	if (i == M2D_CONF_NONE)
+		return false;
+	*value = m2d_conf_event(c, i)->u.element.pte;
+	return true;
+}
+
 /* An entry leads to table @to instead of @from now. If what will be seen in @to is rather what was
  * in @from than what was in @to, the guest has moved the table: the rest of it is what it was, too.
  */
