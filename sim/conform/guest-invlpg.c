@@ -193,6 +193,15 @@ static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e,
 		m2d_conf_guest_write(c, e->gpa, e->size, before);
 		return;
 	}
+	/* It could only be read, as far as is known: its right to write is back. What KVM flushes
+	 * for is the accessed bit, as above. */
+	if (!walked && !(entry & M2D_PTE_RW) && !m2d_spte_is_writable(spte)) {
+		m2d_conf_guest_write(c, e->gpa, e->size, entry | M2D_PTE_RW | M2D_PTE_D);
+		m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, sptep),
+				  spte | c->vm->fmt.accessed);
+		g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));
+		return;
+	}
 	/* The guest faults on what was dropped, but not on what may only be read now. */
 	if (!walked && entry & M2D_PTE_RW)
 		g_hash_table_insert(c->read_only, GSIZE_TO_POINTER(e->gpa), GUINT_TO_POINTER(i));
@@ -205,6 +214,7 @@ void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i)
 {
 	const M2dVm *vm = c->vm;
 	const M2dKvmVcpu *v = vm->vcpu[task->vcpu];
+	M2dSpIndex done = 0;
 
 	for (unsigned n = 0; n <= M2D_N_PREV_ROOTS; n++) {
 		uint64_t gva = m2d_conf_event(c, i)->u.invlpg.gva;
@@ -216,8 +226,10 @@ void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i)
 			root = v->mmu.pae_root[gva >> 30 & 3];
 		e.page = leaf_page(vm, root, gva, &e.index);
 		e.sp = e.page != 0 ? m2d_sp(vm, e.page) : NULL;
-		if (e.sp == NULL || !e.sp->unsync)
+		/* Roots that share the table come to nothing, the second time. */
+		if (e.sp == NULL || !e.sp->unsync || e.page == done)
 			continue;
+		done = e.page;
 		if (e.sp->role & M2D_ROLE_HAS_4_BYTE_GPTE) {
 			e.size = 4;
 			quadrant = m2d_role_quadrant(e.sp->role);
