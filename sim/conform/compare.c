@@ -63,13 +63,15 @@ static void both(M2dConform *c, const M2dCapEvent *k, const M2dConfItem *m)
 			     .fields = fields});
 }
 
-static void alone(M2dConform *c, const M2dCapEvent *at, const M2dCapEvent *k, const M2dConfItem *m)
+static void missing(M2dConform *c, const M2dCapEvent *k)
 {
-	row(c, &(M2dConfRow){.verdict = k != NULL ? M2D_CONF_MISSING : M2D_CONF_ADDITIONAL,
-			     .kind = k != NULL ? k->kind : m->kind,
-			     .kernel = k,
-			     .at = k != NULL ? k : at,
-			     .model = m});
+	row(c, &(M2dConfRow){.verdict = M2D_CONF_MISSING, .kind = k->kind, .kernel = k, .at = k});
+}
+
+static void additional(M2dConform *c, const M2dCapEvent *at, const M2dConfItem *m)
+{
+	row(c,
+	    &(M2dConfRow){.verdict = M2D_CONF_ADDITIONAL, .kind = m->kind, .at = at, .model = m});
 }
 
 static unsigned score(M2dConform *c, const M2dCapEvent *k, const M2dConfItem *m)
@@ -112,17 +114,17 @@ static void align(M2dConform *c, M2dConfTask *t, guint k, guint m)
 			both(c, e, item);
 			i++, j++;
 		} else if (best != NULL && best[i * w + j] == best[i * w + j + 1]) {
-			alone(c, at, NULL, item);
+			additional(c, at, item);
 			j++;
 		} else {
-			alone(c, at, e, NULL);
+			missing(c, e);
 			i++;
 		}
 	}
 	for (; i < nk; i++)
-		alone(c, at, kernel_at(c, t, k + i), NULL);
+		missing(c, kernel_at(c, t, k + i));
 	for (; j < nm; j++)
-		alone(c, at, NULL, model_at(t, m + j));
+		additional(c, at, model_at(t, m + j));
 }
 
 void m2d_conf_compare(M2dConform *c, M2dConfTask *t)

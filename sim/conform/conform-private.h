@@ -90,10 +90,10 @@ typedef struct {
 struct _M2dConform {
 	M2dConfOptions opt;
 	/* The capture. */
-	GArray *events;  /* M2dCapEvent */
-	GArray *task_of; /* uint32_t: by event */
-	GArray *next;    /* uint32_t: next event of the same task */
-	GArray *tasks;   /* M2dConfTask * */
+	GArray *events;   /* M2dCapEvent */
+	GArray *task_of;  /* uint32_t: by event */
+	GArray *next;     /* uint32_t: next event of the same task */
+	GPtrArray *tasks; /* M2dConfTask * */
 	GHashTable *by_pid;
 	uint64_t seen[M2D_CAP_N_KINDS];
 	bool nonpresent63, npf, pf, vmx;
@@ -154,7 +154,7 @@ static inline uint32_t m2d_conf_next(const M2dConform *c, uint32_t i)
 
 static inline M2dConfTask *m2d_conf_task(const M2dConform *c, uint32_t t)
 {
-	return g_array_index(c->tasks, M2dConfTask *, t);
+	return g_ptr_array_index(c->tasks, t);
 }
 
 static inline M2dConfTask *m2d_conf_task_of(const M2dConform *c, uint32_t event)

@@ -13,15 +13,15 @@
 
 static unsigned page_get(const M2dConform *c, uint64_t page)
 {
-	return GPOINTER_TO_UINT(g_hash_table_lookup(c->pages, (gpointer)(page + 1)));
+	return GPOINTER_TO_UINT(g_hash_table_lookup(c->pages, GSIZE_TO_POINTER(page + 1)));
 }
 
 static void page_put(M2dConform *c, uint64_t page, unsigned bits)
 {
 	if (bits == 0)
-		g_hash_table_remove(c->pages, (gpointer)(page + 1));
+		g_hash_table_remove(c->pages, GSIZE_TO_POINTER(page + 1));
 	else
-		g_hash_table_insert(c->pages, (gpointer)(page + 1), GUINT_TO_POINTER(bits));
+		g_hash_table_insert(c->pages, GSIZE_TO_POINTER(page + 1), GUINT_TO_POINTER(bits));
 }
 
 /* A frame for a page nobody told of: the fault that wants it comes to nothing, in the kernel. */
@@ -64,7 +64,7 @@ typedef struct {
 static gboolean unmap_known(gpointer key, gpointer value, gpointer data)
 {
 	const Range *r = data;
-	uint64_t page = (uint64_t)key - 1;
+	uint64_t page = GPOINTER_TO_SIZE(key) - 1;
 
 	if (page < r->start || page >= r->end)
 		return FALSE;

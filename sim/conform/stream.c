@@ -14,7 +14,7 @@ M2dConform *m2d_conform_new(const M2dConfOptions *options)
 	c->events = g_array_new(FALSE, FALSE, sizeof(M2dCapEvent));
 	c->task_of = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	c->next = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-	c->tasks = g_array_new(FALSE, FALSE, sizeof(M2dConfTask *));
+	c->tasks = g_ptr_array_new();
 	c->by_pid = g_hash_table_new(NULL, NULL);
 	c->pages = g_hash_table_new(NULL, NULL);
 	c->inputs = g_hash_table_new(NULL, NULL);
@@ -41,7 +41,7 @@ void m2d_conform_free(M2dConform *c)
 	g_array_unref(c->events);
 	g_array_unref(c->task_of);
 	g_array_unref(c->next);
-	g_array_unref(c->tasks);
+	g_ptr_array_unref(c->tasks);
 	g_array_unref(c->fake);
 	g_array_unref(c->lent);
 	g_array_unref(c->notifiers);
@@ -72,7 +72,7 @@ static uint32_t task_of_pid(M2dConform *c, uint32_t pid)
 	t->last = t->at = M2D_CONF_NONE;
 	t->kernel = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	t->model = g_array_new(FALSE, FALSE, sizeof(M2dConfItem));
-	g_array_append_val(c->tasks, t);
+	g_ptr_array_add(c->tasks, t);
 	g_hash_table_insert(c->by_pid, GUINT_TO_POINTER(pid), GUINT_TO_POINTER(c->tasks->len));
 	return c->tasks->len - 1;
 }

@@ -143,12 +143,12 @@ bool m2d_conf_predicted(const M2dConform *c, unsigned kind)
 /* A page of the model's is free again: whatever it was in the kernel. */
 static void forget_page(M2dConform *c, uint64_t pfn)
 {
-	gpointer k = g_hash_table_lookup(c->m2k, (gpointer)pfn);
+	gpointer k = g_hash_table_lookup(c->m2k, GSIZE_TO_POINTER(pfn));
 
 	if (k == NULL)
 		return;
 	g_hash_table_remove(c->k2m, k);
-	g_hash_table_remove(c->m2k, (gpointer)pfn);
+	g_hash_table_remove(c->m2k, GSIZE_TO_POINTER(pfn));
 }
 
 void m2d_conf_listen(const M2dEvent *event, void *data)
@@ -184,7 +184,7 @@ static void rebind(M2dConform *c, gpointer k, gpointer m)
 
 static bool same_place(M2dConform *c, uint64_t kernel, uint64_t model, bool bind)
 {
-	gpointer k = (gpointer)(kernel >> 12), m = (gpointer)(model >> 12);
+	gpointer k = GSIZE_TO_POINTER(kernel >> 12), m = GSIZE_TO_POINTER(model >> 12);
 	gpointer to = g_hash_table_lookup(c->k2m, k), from = g_hash_table_lookup(c->m2k, m);
 	bool fits = (to == NULL && from == NULL) || (to == m && from == k);
 
