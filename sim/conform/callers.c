@@ -69,6 +69,9 @@ static const struct {
 	{M2D_R_m2d_mmu_get_page, GET_PAGE},
 	{M2D_R_m2d_mmu_sync_children, SYNC},
 	{M2D_R_m2d_mmu_track_write, WRITE},
+	{M2D_R_m2d_mmu_invlpg_zap, INVLPG},
+	{M2D_R_m2d_mmu_invalidate_addr, INVLPG},
+	{M2D_R_m2d_mmu_invlpg, INVLPG},
 };
 
 static uint64_t symbol(const char *name)
@@ -84,26 +87,20 @@ static Caller caller_of(uint64_t function)
 	return NOBODY;
 }
 
-/* The frame below the one whose end is at @sp; moves @sp there. */
-static const M2dFrame *below(const M2dTask *t, uint32_t *sp)
+/* The innermost frame of who acts; NULL: no routine does. */
+static const M2dFrame *acting(const M2dRuntime *rt)
 {
-	uint64_t room;
-
-	if (*sp < 8)
-		return NULL;
-	memcpy(&room, t->stack + *sp - 8, 8);
-	*sp -= (uint32_t)room + 8;
-	return (const M2dFrame *)(const void *)(t->stack + *sp);
+	return rt->current < rt->n_tasks && !m2d_rt_idle(rt, rt->current)
+		       ? m2d_rt_top(rt, rt->current)
+		       : NULL;
 }
 
 uint64_t m2d_conf_flush_caller(const M2dConform *c)
 {
 	const M2dRuntime *rt = c->vm->rt;
-	const M2dTask *t = rt->task[rt->current];
-	uint32_t sp = t->sp;
 	const M2dFrame *f;
 
-	while ((f = below(t, &sp)) != NULL) {
+	for (f = acting(rt); f != NULL; f = m2d_rt_below(rt, rt->current, f)) {
 		for (unsigned i = 0; i < G_N_ELEMENTS(routines); i++) {
 			if (routines[i].routine != f->routine)
 				continue;
@@ -130,9 +127,7 @@ bool m2d_conf_memslot_inlined(uint64_t caller)
 
 bool m2d_conf_in_dirty_log(const M2dConform *c)
 {
-	const M2dRuntime *rt = c->vm->rt;
-	uint32_t sp = rt->task[rt->current]->sp;
-	const M2dFrame *f = below(rt->task[rt->current], &sp);
+	const M2dFrame *f = acting(c->vm->rt);
 
 	return f != NULL &&
 	       (f->routine == M2D_R_m2d_get_dirty_log || f->routine == M2D_R_m2d_clear_dirty_log);
@@ -142,7 +137,7 @@ bool m2d_conf_same_caller(uint64_t kernel, uint64_t model)
 {
 	Caller k = caller_of(kernel), m = caller_of(model);
 
-	return k == NOBODY || m == NOBODY || k == m;
+	return k == NOBODY || k == m;
 }
 
 const char *m2d_conform_function(uint64_t function)

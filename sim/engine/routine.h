@@ -155,6 +155,8 @@ M2dRuntime *m2d_world_runtime(M2dWorld *world);
 
 /* m2d_rt_top: the innermost frame of @actor, which must not be idle. */
 const void *m2d_rt_top(const M2dRuntime *rt, unsigned actor);
+/* m2d_rt_below: the frame that called @frame, one of @actor's; NULL: none, it was started. */
+const void *m2d_rt_below(const M2dRuntime *rt, unsigned actor, const M2dFrame *frame);
 
 /* --- for the macros --------------------------------------------------------------------------- */
 
