@@ -14,15 +14,15 @@ from common import CAPTURES, NEED_ALL, data, replay, run
 CUTS = {
     "churn-shadow": (0, {"kvm_mmu_set_spte": 350, "page fault outcome": 800}),
     "dirty-shadow": (2, {"kvm_mmu_set_spte": 800}),
-    "hv-shadow": (6, {"kvm_mmu_set_spte": 300, "kvm_mmu_sync_page": 10, "svm_flush_tlb_gva": 10}),
+    "hv-shadow": (4, {"kvm_mmu_set_spte": 300, "kvm_mmu_sync_page": 10, "svm_flush_tlb_gva": 10}),
     "notif-shadow": (0, {"kvm_mmu_set_spte": 600, "flush_remote_tlbs": 20}),
     "pae-shadow": (0, {"kvm_mmu_set_spte": 300, "kvm_mmu_get_page": 4, "svm_flush_tlb_gva": 50}),
     "ptmod-shadow": (4, {"kvm_mmu_set_spte": 700, "kvm_mmu_sync_page": 10,
                          "kvm_mmu_unsync_page": 10, "svm_flush_tlb_current": 300}),
-    "ptmod1-6.12-shadow": (28, {"kvm_mmu_set_spte": 300, "kvm_mmu_unsync_page": 20}),
+    "ptmod1-6.12-shadow": (0, {"kvm_mmu_set_spte": 300, "kvm_mmu_unsync_page": 20}),
     "thp-shadow": (0, {"kvm_mmu_set_spte": 86, "kvm_mmu_get_page": 5}),
     "touch-shadow": (0, {"kvm_mmu_set_spte": 400}),
-    "two-level-6.12-shadow": (1, {"kvm_mmu_set_spte": 300, "svm_flush_tlb_gva": 50}),
+    "two-level-6.12-shadow": (0, {"kvm_mmu_set_spte": 300, "svm_flush_tlb_gva": 50}),
 }
 
 # Without this duty at least so many of the kernel's events come out otherwise.
@@ -32,8 +32,8 @@ DUTIES = {
     "hv-shadow": {"sync-pv": 200, "flush-guest-hw": 50, "flush-sync-page": 40,
                   "mark-unsync-parents": 200, "wrprot-sync": 200, "check-requests": 60},
     "pae-shadow": {"sync-invlpg": 300, "flush-invlpg-spte": 200, "flush-load": 40},
-    "ptmod1-6.12-shadow": {"zap-track-write": 300, "zap-drop-spte": 100, "wrprot-upper": 40,
-                           "sync-child": 35, "flush-track-write": 80, "flush-wrprot": 40},
+    "ptmod1-6.12-shadow": {"zap-track-write": 300, "zap-drop-spte": 100, "wrprot-upper": 30,
+                           "sync-child": 10, "flush-track-write": 70, "flush-wrprot": 30},
 }
 
 
