@@ -5,6 +5,7 @@
  * Sources: arch/x86/kvm/mmu/mmu.c kvm_faultin_pfn(), is_page_fault_stale(), direct_page_fault();
  * paging_tmpl.h FNAME(page_fault).
  */
+#include "sim/guest/guest.h"
 #include "sim/shadow/routines.h"
 
 static M2dPageFault *fault_of(const M2dVm *vm, unsigned vcpu)
@@ -256,6 +257,15 @@ static void emulate_wp0(M2dVm *vm, const M2dKvmVcpu *v, unsigned vcpu)
 	VM_PUT(vm, w->access, access);
 }
 
+/* kvm_inject_emulated_page_fault(): a fault makes hardware drop what it has cached of the address,
+ * and the guest may rely on that. */
+static bool invalidates(const M2dVm *vm, const M2dKvmVcpu *v, const M2dPageFault *fault,
+			const M2dGuestWalk *w)
+{
+	return vm->cfg.knobs.inject_sync && (w->error_code & M2D_PFEC_P) &&
+	       !(w->error_code & M2D_PFEC_RSVD) && m2d_guest_canonical(&v->mmu.gfmt, fault->addr);
+}
+
 M2D_ROUTINE(m2d_mmu_paging_fault)
 {
 	m2d_mmu_paging_fault_frame *f = frame;
@@ -267,8 +277,16 @@ M2D_ROUTINE(m2d_mmu_paging_fault)
 	M2D_BEGIN(rt, f);
 	M2D_CALL(rt, f, m2d_mmu_walk_addr, .vcpu = f->vcpu, .gva = fault->addr,
 		 .access = fault->error_code & ~M2D_PFEC_RSVD);
-	if (!m2d_rt_ret(rt))
+	if (!m2d_rt_ret(rt)) {
+		if (invalidates(vm, v, fault, w)) {
+			if (M2D_OWES(vm, FLUSH_INVLPG_HW))
+				m2d_flush_tlb_gva(vm, f->vcpu, (M2dGva){fault->addr});
+			if (M2D_OWES(vm, SYNC_INVLPG))
+				M2D_CALL(rt, f, m2d_mmu_invalidate_addr, .vcpu = f->vcpu,
+					 .gva = fault->addr, .root = v->mmu.root.sp);
+		}
 		M2D_RETURN(rt, f, M2D_RET_PF_INJECT);
+	}
 	find_slot(vm, v, fault, w->gpa >> 12);
 	M2D_POINT(rt, f, GUEST_WALKED);
 	use_walk(vm, f->vcpu);

@@ -198,7 +198,6 @@ static inline M2dSpIndex m2d_spte_child(const M2dVm *vm, uint64_t v)
 
 /* m2d_rmap_add: true: the list was too long, everything on it is zapped and must be flushed. */
 bool m2d_rmap_add(M2dVm *vm, const M2dMemslot *slot, M2dSptep sptep, uint64_t gfn, unsigned access);
-void m2d_drop_spte(M2dVm *vm, M2dSptep sptep);
 bool m2d_rmap_write_protect(M2dVm *vm, uint32_t head, bool pt_protect);
 bool m2d_rmap_zap(M2dVm *vm, uint32_t *head);
 void m2d_sp_set_translation(M2dVm *vm, M2dSptep sptep, uint64_t gfn, unsigned access);

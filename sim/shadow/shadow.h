@@ -102,6 +102,8 @@ static inline M2dSptep m2d_sptep(M2dSpIndex sp, unsigned index)
 M2dSp *m2d_sp(const M2dVm *vm, M2dSpIndex index);
 /* m2d_shadow_max_sp: page numbers ever used are below this. */
 M2dSpIndex m2d_shadow_max_sp(const M2dVm *vm);
+/* m2d_drop_spte: drop_spte(); of use outside to who follows a real KVM. */
+void m2d_drop_spte(M2dVm *vm, M2dSptep sptep);
 /* m2d_shadow_used_pages: pages alive (used_mmu_pages). */
 uint32_t m2d_shadow_used_pages(const M2dVm *vm);
 /* m2d_shadow_sp_of_frame: the page whose table is frame @pfn, or 0. */

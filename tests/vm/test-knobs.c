@@ -72,6 +72,7 @@ static const struct {
 	{"wrprot-flush", "writable . . . . . . . . mmu-writable . ."},
 	{"mmio-sync", "renew . . . . . . . . . . ."},
 	{"invlpg", "zap . . . . . . sync . . . ."},
+	{"inject-sync", "no yes . . . . . . . . . ."},
 	{"sync-intact", "remake . . . . . . keep . . . ."},
 	{"shrinker", "yes . . . . . . . . no . ."},
 };
