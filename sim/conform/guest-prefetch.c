@@ -28,8 +28,16 @@ static void shown(M2dConform *c, const Around *a, unsigned index, uint32_t set)
 	uint64_t gpa = entry_gpa(a, index);
 	unsigned size = 1u << a->fmt->entry_shift;
 	uint64_t entry = m2d_conf_guest_read(c, gpa, size);
+	M2dSptep own = a->sptep != 0 ? a->sptep + index - a->index : 0;
 
 	m2d_conf_host_shown(c, set);
+	/* KVM has dropped what the model still has: the guest changed the entry meanwhile, and
+	 * back.
+	 */
+	if (own != 0 && m2d_spte_read(c->vm, own) != c->vm->fmt.nonpresent) {
+		m2d_drop_spte(c->vm, own);
+		c->resyncs++;
+	}
 	if (m2d_conf_entry_explains(c, a->fmt, entry, a->access, set))
 		return;
 	m2d_conf_guest_write(c, gpa, size, m2d_conf_entry_shown(c, a->fmt, entry, set));
