@@ -304,8 +304,8 @@ void m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value)
 /* Little-endian, as the host that the words are shared with. */
 M2D_ALWAYS_INLINE void log_part(M2dArena *arena, void *p, uint64_t mask, uint64_t value)
 {
-	uint64_t *word = (uint64_t *)((uintptr_t)p & ~(uintptr_t)7);
-	unsigned shift = (unsigned)((uintptr_t)p & 7) * 8;
+	unsigned offset = (unsigned)((uintptr_t)p & 7), shift = offset * 8;
+	uint64_t *word = (uint64_t *)(void *)((uint8_t *)p - offset);
 
 	log_word(arena, word, (*word & ~(mask << shift)) | value << shift);
 }
