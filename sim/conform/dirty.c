@@ -146,7 +146,7 @@ void m2d_conf_hardware_bits(M2dConform *c, uint32_t i)
 	uint64_t old;
 	M2dSptep p;
 
-	if (n == M2D_CONF_NONE)
+	if (n == M2D_CONF_NONE || m2d_conf_task_of(c, i)->vcpu < 0)
 		return;
 	e = m2d_conf_event(c, n);
 	p = leaf_of(c, (unsigned)m2d_conf_task_of(c, i)->vcpu, e->u.fast_fault.gva);

@@ -368,7 +368,7 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 		m2d_conf_guest_event(c, t, i);
 	if (e->kind == M2D_CAP_SET_SPTE_GFN)
 		m2d_conf_notifier_changes(c, t);
-	if (e->kind == M2D_CAP_SPTE_REQUESTED) {
+	if (e->kind == M2D_CAP_SPTE_REQUESTED && task->vcpu >= 0) {
 		m2d_conf_settle_log(c, i);
 		m2d_conf_host_requested(c, i);
 		m2d_conf_host_passed(c, i, task->fault_event);

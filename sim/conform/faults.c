@@ -146,6 +146,8 @@ void m2d_conf_fault(M2dConform *c, uint32_t t, uint32_t i)
 	M2dConfOutcome outcome = m2d_conf_outcome(c, i);
 	M2dConfOp *op;
 
+	if (task->vcpu < 0)
+		return;
 	m2d_conf_finish_ops(c, task);
 	m2d_conf_end_fault(c, task);
 	c->actor_task[task->vcpu] = t;

@@ -468,7 +468,8 @@ void m2d_conf_guest_stores(M2dConform *c, M2dConfTask *task, uint32_t i)
 			return;
 	}
 	t = c->vm->rt->task[op->actor];
-	while (t->sp != 0 && t->point != M2D_PT_EMULATED && t->point != M2D_PT_LOCK)
+	while (m2d_conf_runs(c, op->actor) && t->point != M2D_PT_EMULATED &&
+	       t->point != M2D_PT_LOCK)
 		m2d_conf_step(c, op->actor);
 }
 

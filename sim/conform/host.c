@@ -329,7 +329,7 @@ void m2d_conf_host_fault(M2dConform *c, uint32_t i)
 	const M2dMemslot *slot;
 	uint64_t page, gfn;
 
-	if (r == M2D_CONF_NONE)
+	if (r == M2D_CONF_NONE || m2d_conf_task_of(c, i)->vcpu < 0)
 		return;
 	gfn = m2d_conf_event(c, r)->u.requested.gfn;
 	slot = m2d_gfn_to_slot(c->vm, space_of(c, i), gfn);

@@ -130,7 +130,7 @@ void m2d_conf_settle_slots(M2dConform *c, uint32_t i, M2dConfOutcome outcome)
 	M2dConfOp *op;
 	uint64_t gfn;
 
-	if (!m2d_conf_fault_gfn(c, i, &gfn))
+	if (m2d_conf_task_of(c, i)->vcpu < 0 || !m2d_conf_fault_gfn(c, i, &gfn))
 		return;
 	while ((op = region_of(c, gfn)) != NULL) {
 		const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
