@@ -309,9 +309,11 @@ static void hardware_dirtied(M2dConform *c, const M2dConfTask *task, uint32_t i)
 }
 
 /* Of a load or store that nothing tells the size of: that of an entry, if it is aligned. */
-static uint8_t access_size(uint64_t addr)
+static uint8_t access_size(const M2dPteFormat *fmt, uint64_t addr)
 {
-	return addr % 8 == 0 ? 8 : addr % 4 == 0 ? 4 : 1;
+	if (addr % 8 == 0 && fmt->entry_shift == 3)
+		return 8;
+	return addr % 4 == 0 ? 4 : 1;
 }
 
 /* A store to a shadowed page by an instruction that is not for page tables: KVM gives up the shadow
@@ -369,8 +371,8 @@ static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 	else
 		op = M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_emulate, .vcpu = vcpu,
 				    .kind = error & M2D_PFEC_W ? M2D_ACC_WRITE : M2D_ACC_READ,
-				    .size = access_size(addr), .user = (error & M2D_PFEC_U) != 0,
-				    .gva = addr, .value = value);
+				    .size = access_size(fmt, addr),
+				    .user = (error & M2D_PFEC_U) != 0, .gva = addr, .value = value);
 	if (op != NULL)
 		op->emulates = true;
 }
