@@ -180,12 +180,12 @@ static void access_one(M2dConform *c, uint64_t gfn, uint64_t end)
 	M2dMemslot *slot = m2d_gfn_to_slot(c->vm, 0, gfn);
 
 	for (; slot != NULL && gfn < end && m2d_slot_has(slot, gfn); gfn++) {
-		M2dConform *todo = c;
+		M2dConform *unmet = c;
 
-		for (unsigned level = 1; level <= 3 && todo != NULL; level++)
+		for (unsigned level = 1; level <= 3 && unmet != NULL; level++)
 			m2d_list_foreach(c->vm, *m2d_slot_rmap(c->vm, slot, gfn, level),
-					 set_accessed, &todo);
-		if (todo == NULL)
+					 set_accessed, &unmet);
+		if (unmet == NULL)
 			return;
 	}
 }

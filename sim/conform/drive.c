@@ -170,7 +170,6 @@ static bool ends(const M2dConform *c, uint32_t t, uint32_t i)
 	return i == M2D_CONF_NONE;
 }
 
-/* Of one page in the format of some kernels. */
 /* A vCPU that goes away, or all of the process's memory. */
 static void on_unload(M2dConform *c, uint32_t t)
 {

@@ -397,16 +397,16 @@ static void on_emulate(M2dConform *c, uint32_t t, uint32_t i)
 
 void m2d_conf_page_synced(M2dConform *c, M2dSpIndex sp)
 {
-	uint64_t gfn = m2d_sp(c->vm, sp)->gfn;
 	const M2dPteFormat *fmt = &c->vm->vcpu[0]->mmu.gfmt;
+	uint64_t gfn = m2d_sp(c->vm, sp)->gfn;
 
+	if (c->tdp)
+		return;
 	/* It cannot be stored to from now on without a fault. */
-	if (!c->tdp)
-		m2d_conf_settle_entries(c, fmt, gfn << M2D_PAGE_SHIFT,
-					(unsigned)M2D_PAGE_SIZE >> fmt->entry_shift, c->now,
-					m2d_conf_store_after(c, gfn, c->now));
-	if (!c->tdp)
-		m2d_conf_guest_sync(c, sp);
+	m2d_conf_settle_entries(c, fmt, gfn << M2D_PAGE_SHIFT,
+				(unsigned)M2D_PAGE_SIZE >> fmt->entry_shift, c->now,
+				m2d_conf_store_after(c, gfn, c->now));
+	m2d_conf_guest_sync(c, sp);
 }
 
 /* The next flush of the guest's behind event @i: what it stored before is for then, or earlier. */
