@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs of `mmu2d replay CAPTURE` for the tests of this folder."""
+import glob
 import json
 import os
 import subprocess
@@ -27,3 +28,40 @@ def replay(path, *args):
     if result.stderr or result.returncode not in (0, 1):
         raise AssertionError(result.stderr or f"status {result.returncode}")
     return json.loads(result.stdout), result.returncode
+
+
+def otherwise(doc):
+    """Of the kernel's events, those that the model does not have so."""
+    return doc["total"]["kernel"] - doc["total"]["predicted"]
+
+
+class Duties:
+    """Tests of a TestCase with duties = {cut: {duty: events that come out otherwise without it}}."""
+    duties = {}
+
+    def test_duties(self):
+        for name, duties in self.duties.items():
+            for duty, n in duties.items():
+                with self.subTest(name, duty=duty):
+                    doc, _status = replay(data(name), "--without", duty)
+                    self.assertGreaterEqual(otherwise(doc), n)
+
+
+class Whole:
+    """Tests of a TestCase with the captures of one MMU: their names end in @kind, there are more than
+    @least, and @same are the text and the binary record of one run."""
+    kind, least, same = "", 0, ("", "")
+
+    def test_share(self):
+        paths = glob.glob(os.path.join(CAPTURES, f"*-{self.kind}.txt.gz"))
+        self.assertGreater(len(paths), self.least)
+        for path in paths:
+            with self.subTest(path):
+                doc, status = replay(path)
+                self.assertGreaterEqual(doc["total"]["share"], 0.99)
+                self.assertEqual(status, 0)
+
+    def test_sources_agree(self):
+        """The binary record of a run gives what its text gives."""
+        text, binary = (replay(os.path.join(CAPTURES, name))[0] for name in self.same)
+        self.assertEqual(text["events"], binary["events"])

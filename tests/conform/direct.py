@@ -2,12 +2,11 @@
 """The direct MMU of real kernels, predicted: cuts of captures in data/, of Linux 6.1 and (names with
 6.12) 6.12; with MMU2D_CAPTURES the whole ones too. That the comparison can fail: each duty that the
 model leaves out is missed by some capture."""
-import glob
 import os
 import re
 import unittest
 
-from common import CAPTURES, NEED_ALL, data, replay, run
+from common import CAPTURES, NEED_ALL, Duties, Whole, data, otherwise, replay, run
 
 # What is in the cuts, and how much of it may come out otherwise: kernel's events by kind.
 CUTS = {
@@ -39,11 +38,9 @@ DUTIES = {
 }
 
 
-def otherwise(doc):
-    return doc["total"]["kernel"] - doc["total"]["predicted"]
+class Cuts(Duties, unittest.TestCase):
+    duties = DUTIES
 
-
-class Cuts(unittest.TestCase):
     def test_share(self):
         for name, (most, _kinds) in CUTS.items():
             with self.subTest(name):
@@ -60,13 +57,6 @@ class Cuts(unittest.TestCase):
                 with self.subTest(name, kind=kind):
                     self.assertGreaterEqual(events[kind]["kernel"], n)
 
-    def test_duties(self):
-        for name, duties in DUTIES.items():
-            for duty, n in duties.items():
-                with self.subTest(name, duty=duty):
-                    doc, _status = replay(data(name), "--without", duty)
-                    self.assertGreaterEqual(otherwise(doc), n)
-
     def test_wrong_kernel(self):
         """Linux 5.10 has other bits in SPTEs."""
         doc = replay(data("notif-legacy"), "--kvm", "5.10")[0]
@@ -75,21 +65,8 @@ class Cuts(unittest.TestCase):
 
 
 @NEED_ALL
-class All(unittest.TestCase):
-    def test_share(self):
-        paths = glob.glob(os.path.join(CAPTURES, "*-legacy.txt.gz"))
-        self.assertGreater(len(paths), 7)
-        for path in paths:
-            with self.subTest(path):
-                doc, status = replay(path)
-                self.assertGreaterEqual(doc["total"]["share"], 0.99)
-                self.assertEqual(status, 0)
-
-    def test_sources_agree(self):
-        """The binary record of a run gives what its text gives."""
-        text = replay(os.path.join(CAPTURES, "dev-thp-legacy.txt.gz"))[0]
-        binary = replay(os.path.join(CAPTURES, "dev-thp-legacy.v6.dat.gz"))[0]
-        self.assertEqual(text["events"], binary["events"])
+class All(Whole, unittest.TestCase):
+    kind, least, same = "legacy", 7, ("dev-thp-legacy.txt.gz", "dev-thp-legacy.v6.dat.gz")
 
     def test_tdp_is_refused(self):
         result = run(os.path.join(CAPTURES, "dev-thp-tdp.txt.gz"))

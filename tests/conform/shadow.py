@@ -3,12 +3,10 @@
 6.12) 6.12, of guests with four levels of tables, with PAE and with two; with MMU2D_CAPTURES the whole
 ones too. That the comparison can fail: each duty that the model leaves out is missed by some
 capture."""
-import glob
-import os
 import re
 import unittest
 
-from common import CAPTURES, NEED_ALL, data, replay, run
+from common import NEED_ALL, Duties, Whole, data, otherwise, replay, run
 
 # How much of each cut may come out otherwise, and what is in it: the kernel's events by kind.
 CUTS = {
@@ -37,11 +35,9 @@ DUTIES = {
 }
 
 
-def otherwise(doc):
-    return doc["total"]["kernel"] - doc["total"]["predicted"]
+class Cuts(Duties, unittest.TestCase):
+    duties = DUTIES
 
-
-class Cuts(unittest.TestCase):
     def test_share(self):
         for name, (most, _kinds) in CUTS.items():
             with self.subTest(name):
@@ -62,13 +58,6 @@ class Cuts(unittest.TestCase):
         doc = replay(data("touch-shadow"))[0]
         walks = sum(n["kernel"] for kind, n in doc["events"].items() if "paging" in kind)
         self.assertGreater(walks, doc["total"]["kernel"])
-
-    def test_duties(self):
-        for name, duties in DUTIES.items():
-            for duty, n in duties.items():
-                with self.subTest(name, duty=duty):
-                    doc, _status = replay(data(name), "--without", duty)
-                    self.assertGreaterEqual(otherwise(doc), n)
 
     def test_inputs_are_told(self):
         """Guest entries that only an SPTE or a flush shows are in no share."""
@@ -95,21 +84,8 @@ class Knobs(unittest.TestCase):
 
 
 @NEED_ALL
-class All(unittest.TestCase):
-    def test_share(self):
-        paths = glob.glob(os.path.join(CAPTURES, "*-shadow.txt.gz"))
-        self.assertGreater(len(paths), 6)
-        for path in paths:
-            with self.subTest(path):
-                doc, status = replay(path)
-                self.assertGreaterEqual(doc["total"]["share"], 0.99)
-                self.assertEqual(status, 0)
-
-    def test_sources_agree(self):
-        """The binary record of a run gives what its text gives."""
-        text = replay(os.path.join(CAPTURES, "dev-hv-shadow.txt.gz"))[0]
-        binary = replay(os.path.join(CAPTURES, "dev-hv-shadow.dat"))[0]
-        self.assertEqual(text["events"], binary["events"])
+class All(Whole, unittest.TestCase):
+    kind, least, same = "shadow", 6, ("dev-hv-shadow.txt.gz", "dev-hv-shadow.dat")
 
 
 if __name__ == "__main__":
