@@ -2,10 +2,13 @@
 /* `mmu2d import --from FORMAT IN -o OUT`: a foreign trace to a native one. */
 #include "tools/cmd.h"
 
+#include "sim/base/error.h"
 #include "sim/base/json.h"
 #include "sim/trace/import.h"
 #include "tools/import-capture.h"
 
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -155,8 +158,13 @@ static int run(int argc, char **argv)
 	im.format = parse_format(&status);
 	if (status != 0)
 		return status;
+	if (output == NULL && strcmp(argv[1], "-") != 0 && g_access(argv[1], R_OK) != 0) {
+		m2d_error_from_errno(&error, errno, "open", argv[1]);
+		return m2d_cmd_fail(&m2d_cmd_import, error);
+	}
 	if (output == NULL)
-		return m2d_cmd_usage(&m2d_cmd_import, "expected -o and the file to write");
+		return m2d_cmd_usage(&m2d_cmd_import, "no capture of KVM's events: expected -o and "
+						      "the file to write");
 	if (json_output && strcmp(output, "-") == 0)
 		return m2d_cmd_usage(&m2d_cmd_import,
 				     "--json and -o - would both go to standard output");

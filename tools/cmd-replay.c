@@ -433,7 +433,7 @@ static int run(int argc, char **argv)
 		return status;
 	if (argc != 2)
 		return m2d_cmd_usage(&m2d_cmd_replay, "expected one trace, found %d", argc - 1);
-	if (strcmp(argv[1], "-") != 0 && m2d_capture_probe(argv[1]))
+	if (m2d_capture_probe(argv[1]))
 		return replay_capture(argv[1]);
 	if (o.diff || o.diff_kind != NULL || o.at != NULL || o.without != NULL)
 		return m2d_cmd_usage(&m2d_cmd_replay, "--%s: expected a capture of a real KVM",

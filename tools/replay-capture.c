@@ -245,10 +245,8 @@ static int replay(const char *path, const M2dReplayCapture *opt, M2dCapture *cap
 	int status;
 	bool ok;
 
-	if (!m2d_tool_read_capture(&read, capture, add_event, c, &error)) {
-		g_prefix_error(&error, "%s: ", path);
+	if (!m2d_tool_read_capture(&read, capture, add_event, c, &error))
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
-	}
 	progress = m2d_progress_new("replay", "events", m2d_conform_events(c), opt->quiet);
 	ok = m2d_conform_run(c, on_progress, progress, &error);
 	m2d_progress_free(progress);

@@ -318,27 +318,6 @@ int m2d_capture_next(M2dCapture *c, M2dCapEvent *event, GError **error)
 	return c->dat != NULL ? next_dat(c, event, error) : next_text(c, event, error);
 }
 
-bool m2d_capture_probe(const char *path)
-{
-	M2dInput *in = strcmp(path, "-") == 0 ? NULL : m2d_input_open(path, NULL);
-	g_autoptr(M2dCapture) c = NULL;
-	M2dCapEvent e;
-	size_t got = 0;
-	const uint8_t *p = in != NULL ? m2d_input_peek(in, 16, &got, NULL) : NULL;
-	bool dat = p != NULL && got >= M2D_CAP_DAT_MAGIC_LEN &&
-		   (memcmp(p, M2D_CAP_DAT_MAGIC, M2D_CAP_DAT_MAGIC_LEN) == 0 ||
-		    memcmp(p, M2D_CAP_NATIVE_MAGIC, M2D_CAP_NATIVE_MAGIC_LEN) == 0);
-
-	m2d_input_close(in);
-	if (dat || p == NULL)
-		return dat;
-	c = m2d_capture_open(path, M2D_CAP_AUTO, NULL);
-	while (c != NULL && m2d_capture_next(c, &e, NULL) > 0)
-		if (e.kind != M2D_CAP_BAD)
-			return true;
-	return false;
-}
-
 const char *m2d_capture_name(const M2dCapture *c, unsigned kind)
 {
 	return m2d_cap_names_text(c->names, kind);

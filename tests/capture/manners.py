@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How captures are read from outside: stdin, gzip, files that are cut, binary or something else."""
+import glob
 import gzip
 import json
 import os
 import subprocess
 import tempfile
+import time
 import unittest
 
 PROGRAM = os.environ["MMU2D_PROGRAM"]
@@ -63,6 +65,44 @@ class Manners(unittest.TestCase):
     def test_found_out_without_from(self):
         result = run("import", "--json", SAMPLE)
         self.assertEqual(result.returncode, 0, result.stderr)
+
+    def pipe(self, command, *pieces):
+        """Standard output of the command when the pieces come down a pipe one after the other."""
+        with subprocess.Popen([PROGRAM, command, "-q", "--json", "-"], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
+            for piece in pieces:
+                p.stdin.write(piece)
+                p.stdin.flush()
+                time.sleep(0.2)
+            out, err = p.communicate()
+            self.assertEqual((p.returncode, err), (0, b""), (command, err))
+            return json.loads(out)
+
+    def test_pipe_is_found_out_without_from(self):
+        """Nothing is lost of what was looked at, however it comes."""
+        for command, name in (("import", "churn-tdp"), ("replay", "ptmod-shadow")):
+            path = glob.glob(os.path.join(SOURCE, "tests", "*", "data", name + ".txt.gz"))[0]
+            want = json.loads(run(command, "-q", "--json", path).stdout)
+            with gzip.open(path) as f:
+                text = f.read()
+            for pieces in ([text], [gzip.compress(text)], [text[:40], text[40:5000], text[5000:]]):
+                got = self.pipe(command, *pieces)
+                for doc in (got, want):
+                    doc.pop("input", None)
+                    doc.pop("capture", None)
+                self.assertEqual(got, want)
+            with open(self.put("plain", text), "rb") as f:
+                result = subprocess.run([PROGRAM, command, "-q", "-"], stdin=f,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            self.assertEqual((result.returncode, result.stderr), (0, b""))
+
+    def test_what_is_no_capture(self):
+        for data in (b"", b"hello\n", b"\0" * 5000):
+            for command in ("import", "replay"):
+                result = run(command, "-q", "-", stdin=data)
+                self.assertEqual(result.returncode, 2, (command, data))
+                self.assertEqual(result.stderr.count(b"\n"), 1)
+        self.assertIn(b"cannot open", run("import", os.path.join(self.dir.name, "none")).stderr)
 
     def test_moved_text(self):
         """Blanks in front may have got lost, and other names may be longer."""
