@@ -130,6 +130,7 @@ struct _M2dConform {
 	GHashTable *pdpte_of;   /* gfn of a PAE directory -> low bits of its PDPTE, number in 1:0 */
 	GHashTable *first_page; /* gfn of a table of level 1 -> page that its first entry is for */
 	GHashTable *seen_at;    /* gpa -> GArray of uint32_t: elements read there, in order */
+	GHashTable *set_at;     /* address of an SPTE -> GArray of uint32_t: events that set it */
 	/* Addresses that correspond: pages of tables. */
 	GHashTable *k2m, *m2k; /* pfn -> pfn */
 	uint32_t now;          /* event */
@@ -303,7 +304,12 @@ void m2d_conf_host_write(M2dConform *c, uint32_t i, bool allowed);
 /* m2d_conf_prefetches: the fault that asked for an SPTE at event @i maps neighbours, too. */
 bool m2d_conf_prefetches(const M2dConform *c, uint32_t i);
 void m2d_conf_host_requested(M2dConform *c, uint32_t i);
-void m2d_conf_host_retry(M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq);
+/* m2d_conf_host_retries: the model has a reason to retry the fault at event @i, which read the
+ * sequence of invalidations @seq.
+ * m2d_conf_host_retry: it came to nothing without one: an invalidation that has begun and whose end
+ * nothing tells must have ended meanwhile. */
+bool m2d_conf_host_retries(const M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq);
+void m2d_conf_host_retry(M2dConform *c, uint32_t i);
 /* m2d_conf_host_passed: the fault that began at event @fault found no invalidation of its page: at
  * kvm_mmu_spte_requested @i. */
 void m2d_conf_host_passed(M2dConform *c, uint32_t i, uint32_t fault);
@@ -332,7 +338,8 @@ void m2d_conf_guest_write(M2dConform *c, uint64_t gpa, unsigned size, uint64_t v
  * CR3; m2d_conf_note_store: it is for a store. All of both before the first event is driven. */
 void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i);
 void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i);
-/* m2d_conf_note_invlpg: the same for an INVLPG. */
+/* m2d_conf_note_invlpg: the same for an INVLPG; m2d_conf_note_set: for an SPTE that is set. */
+void m2d_conf_note_set(M2dConform *c, uint32_t i);
 void m2d_conf_note_invlpg(M2dConform *c, uint64_t cr3, uint32_t i);
 /* m2d_conf_invalidated: the INVLPG at event @now is for the entry at @gpa: what is seen of it up to
  * the next INVLPG is there already. False: nothing is. */
@@ -353,6 +360,13 @@ uint32_t m2d_conf_store_after(const M2dConform *c, uint64_t gfn, uint32_t now);
  * @until. */
 void m2d_conf_settle_entries(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, unsigned n,
 			     uint32_t now, uint32_t until);
+/* m2d_conf_first_after: the first event after @i that is on @list; M2D_CONF_NONE: none.
+ * m2d_conf_seen_next: that shows the entry at @gpa.
+ * m2d_conf_put_entry: the element at event @i is what the entry at @gpa holds from now on. */
+uint32_t m2d_conf_first_after(const GArray *list, uint32_t i);
+uint32_t m2d_conf_seen_next(const M2dConform *c, uint64_t gpa, uint32_t i);
+void m2d_conf_put_entry(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t i,
+			uint32_t now);
 /* m2d_conf_fault_gfn: what the page fault at event @i is for; false: the walk leads nowhere. */
 bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn);
 /* m2d_conf_stored: the guest stores to @gpa: what the next walk of that entry shows lies there now.
@@ -374,6 +388,9 @@ uint64_t m2d_conf_entry_shown(const M2dConform *c, const M2dPteFormat *fmt, uint
 /* m2d_conf_takes_away: whether synchronising an SPTE with the guest's @entry is worth a flush. */
 bool m2d_conf_takes_away(const M2dConform *c, const M2dPteFormat *fmt, M2dSptep sptep,
 			 uint64_t entry);
+/* m2d_conf_guest_changed: the fault of @task was retried, since the guest changed an entry between
+ * the walk and mmu_lock; false: nothing says so. */
+bool m2d_conf_guest_changed(M2dConform *c, const M2dConfTask *task);
 /* m2d_conf_guest_sync: page @sp is being synchronised, as of the event at hand. */
 void m2d_conf_guest_sync(M2dConform *c, M2dSpIndex sp);
 /* m2d_conf_guest_prefetch: what the SPTEs show that a fault sets beside its own, the one that is
@@ -390,6 +407,9 @@ void m2d_conf_guest_init(M2dConform *c);
 /* m2d_conf_guest_stores: behind event @i: a store that KVM performs for the guest, if that is next.
  */
 void m2d_conf_guest_stores(M2dConform *c, M2dConfTask *task, uint32_t i);
+/* m2d_conf_shadow_of: the SPTE that shadows the guest's entry of level 1 for the fault at hand; 0:
+ * there is none yet. */
+M2dSptep m2d_conf_shadow_of(const M2dConform *c, const M2dConfTask *task, uint64_t addr);
 /* m2d_conf_page_synced: the model is about to read the table that page @sp shadows; it is
  * protected. */
 void m2d_conf_page_synced(M2dConform *c, M2dSpIndex sp);

@@ -67,8 +67,10 @@ void m2d_conf_give_up(M2dConform *c, M2dConfTask *task)
 	if (op == NULL || op->kind != M2D_CONF_OP_FAULT || op->given_up)
 		return;
 	op->given_up = true;
-	if (m2d_conf_outcome(c, task->fault_event) == M2D_CONF_OUT_NONE)
-		m2d_conf_host_retry(c, task->fault_event, op->actor, op->seq);
+	if (m2d_conf_outcome(c, task->fault_event) == M2D_CONF_OUT_NONE &&
+	    !m2d_conf_host_retries(c, task->fault_event, op->actor, op->seq) &&
+	    !m2d_conf_guest_changed(c, task))
+		m2d_conf_host_retry(c, task->fault_event);
 }
 
 /* The kernel mapped what the model did not: once more, unheard, so that what follows is about the

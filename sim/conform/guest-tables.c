@@ -125,8 +125,7 @@ void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, 
 	}
 }
 
-/* The first event after @i that is on the list. */
-static uint32_t first_after(const GArray *list, uint32_t i)
+uint32_t m2d_conf_first_after(const GArray *list, uint32_t i)
 {
 	guint low = 0, high = list != NULL ? list->len : 0;
 
@@ -141,15 +140,14 @@ static uint32_t first_after(const GArray *list, uint32_t i)
 	return list != NULL && low < list->len ? g_array_index(list, uint32_t, low) : M2D_CONF_NONE;
 }
 
-/* The first event after @i that shows the entry at @gpa; M2D_CONF_NONE: none. */
-static uint32_t seen_next(const M2dConform *c, uint64_t gpa, uint32_t i)
+uint32_t m2d_conf_seen_next(const M2dConform *c, uint64_t gpa, uint32_t i)
 {
-	return first_after(g_hash_table_lookup(c->seen_at, GSIZE_TO_POINTER(gpa)), i);
+	return m2d_conf_first_after(g_hash_table_lookup(c->seen_at, GSIZE_TO_POINTER(gpa)), i);
 }
 
 bool m2d_conf_seen_later(const M2dConform *c, uint64_t gpa, uint32_t now, uint64_t *value)
 {
-	uint32_t i = seen_next(c, gpa, now);
+	uint32_t i = m2d_conf_seen_next(c, gpa, now);
 
 	if (i == M2D_CONF_NONE)
 		return false;
@@ -167,7 +165,7 @@ static void table_moved(M2dConform *c, uint64_t from, uint64_t to, unsigned size
 	unsigned moved = 0, stayed = 0;
 
 	for (uint64_t at = 0; at < M2D_PAGE_SIZE; at += size) {
-		uint32_t i = seen_next(c, to + at, now - 1);
+		uint32_t i = m2d_conf_seen_next(c, to + at, now - 1);
 		uint64_t seen, in_from = m2d_conf_guest_read(c, from + at, size);
 		uint64_t in_to = m2d_conf_guest_read(c, to + at, size);
 
@@ -200,9 +198,8 @@ static void table_serves(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 		GSIZE_TO_POINTER(page - ((gpa & (M2D_PAGE_SIZE - 1)) >> fmt->entry_shift)));
 }
 
-/* The element at event @i is what its entry holds from now on. */
-static void put_entry(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t i,
-		      uint32_t now)
+void m2d_conf_put_entry(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t i,
+			uint32_t now)
 {
 	unsigned level = (unsigned)m2d_conf_event(c, i)->u.element.level;
 	unsigned size = 1u << fmt->entry_shift;
@@ -231,7 +228,7 @@ void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i)
 	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i)) {
 		if (element_gpa(c, i) == 0)
 			continue;
-		put_entry(c, fmt, element_gpa(c, i), i, i);
+		m2d_conf_put_entry(c, fmt, element_gpa(c, i), i, i);
 		if (m2d_conf_event(c, i)->u.element.level == 1)
 			table_serves(c, fmt, element_gpa(c, i),
 				     g_array_index(c->element_page, uint64_t, i));
@@ -279,38 +276,44 @@ void m2d_conf_note_invlpg(M2dConform *c, uint64_t cr3, uint32_t i)
 	add_seen(c->invlpg_of, GSIZE_TO_POINTER(page_key(cr3, page)), i);
 }
 
+void m2d_conf_note_set(M2dConform *c, uint32_t i)
+{
+	add_seen(c->set_at, GSIZE_TO_POINTER(m2d_conf_event(c, i)->u.set_spte.at), i);
+}
+
 bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint64_t cr3,
 			  uint32_t now)
 {
 	uint64_t page = m2d_conf_event(c, now)->u.invlpg.gva >> M2D_PAGE_SHIFT;
 	gpointer key = GSIZE_TO_POINTER(page_key(cr3, page));
 	const GArray *list = g_hash_table_lookup(c->invlpg_of, key);
-	uint32_t t = g_array_index(c->task_of, uint32_t, now), next = first_after(list, now);
-	uint32_t i = MIN(seen_next(c, gpa, now),
-			 first_after(g_hash_table_lookup(c->seen_page, key), now));
+	uint32_t t = g_array_index(c->task_of, uint32_t, now),
+		 next = m2d_conf_first_after(list, now);
+	uint32_t i = MIN(m2d_conf_seen_next(c, gpa, now),
+			 m2d_conf_first_after(g_hash_table_lookup(c->seen_page, key), now));
 
 	/* Those of other vCPUs belong to the same shootdown. */
 	while (next != M2D_CONF_NONE && g_array_index(c->task_of, uint32_t, next) != t)
-		next = first_after(list, next);
+		next = m2d_conf_first_after(list, next);
 	if (i >= next)
 		return false;
-	put_entry(c, fmt, gpa, i, now);
+	m2d_conf_put_entry(c, fmt, gpa, i, now);
 	return true;
 }
 
 uint32_t m2d_conf_store_after(const M2dConform *c, uint64_t gfn, uint32_t now)
 {
-	return first_after(g_hash_table_lookup(c->store_in, GSIZE_TO_POINTER(gfn)), now);
+	return m2d_conf_first_after(g_hash_table_lookup(c->store_in, GSIZE_TO_POINTER(gfn)), now);
 }
 
 void m2d_conf_settle_entries(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, unsigned n,
 			     uint32_t now, uint32_t until)
 {
 	for (; n != 0; n--, gpa += 1u << fmt->entry_shift) {
-		uint32_t i = seen_next(c, gpa, now);
+		uint32_t i = m2d_conf_seen_next(c, gpa, now);
 
 		if (i < until)
-			put_entry(c, fmt, gpa, i, now);
+			m2d_conf_put_entry(c, fmt, gpa, i, now);
 	}
 }
 
@@ -339,18 +342,18 @@ uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 	uint32_t i;
 
 	gpa &= ~(uint64_t)(size - 1);
-	i = seen_next(c, gpa, now);
+	i = m2d_conf_seen_next(c, gpa, now);
 	/* The table may have moved by then. */
 	first = g_hash_table_lookup(c->first_page, GSIZE_TO_POINTER(gpa >> M2D_PAGE_SHIFT));
 	if (first != NULL) {
 		page = GPOINTER_TO_SIZE(first) + (gpa & (M2D_PAGE_SIZE - 1)) / size;
-		i = MIN(i, first_after(g_hash_table_lookup(c->seen_page, GSIZE_TO_POINTER(page)),
-				       now));
+		i = MIN(i, m2d_conf_first_after(
+				   g_hash_table_lookup(c->seen_page, GSIZE_TO_POINTER(page)), now));
 	}
 	/* What it holds until a store after this one is never seen. */
 	if (i != M2D_CONF_NONE &&
-	    first_after(g_hash_table_lookup(c->store_at, GSIZE_TO_POINTER(gpa)), now) > i)
-		put_entry(c, fmt, gpa, i, now);
+	    m2d_conf_first_after(g_hash_table_lookup(c->store_at, GSIZE_TO_POINTER(gpa)), now) > i)
+		m2d_conf_put_entry(c, fmt, gpa, i, now);
 	return m2d_conf_guest_read(c, gpa, size);
 }
 
@@ -379,6 +382,7 @@ void m2d_conf_tables_new(M2dConform *c)
 	c->element_page = g_array_sized_new(FALSE, TRUE, sizeof(uint64_t), c->events->len);
 	g_array_set_size(c->element_page, c->events->len);
 	c->seen_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
+	c->set_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->store_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->invlpg_of = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->store_in = g_hash_table_new_full(NULL, NULL, NULL, free_list);
@@ -393,6 +397,7 @@ void m2d_conf_guest_free(M2dConform *c)
 		return;
 	g_hash_table_unref(c->words);
 	g_hash_table_unref(c->seen_at);
+	g_hash_table_unref(c->set_at);
 	g_hash_table_unref(c->store_at);
 	g_hash_table_unref(c->invlpg_of);
 	g_hash_table_unref(c->store_in);

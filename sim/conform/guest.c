@@ -209,6 +209,8 @@ void m2d_conf_guest_init(M2dConform *c)
 			m2d_conf_note_invlpg(c, cr3[vcpu], i);
 		else if (e->kind == M2D_CAP_WALK)
 			m2d_conf_locate_walk(c, walked_format(c, i), cr3[vcpu], i);
+		else if (e->kind == M2D_CAP_SET_SPTE)
+			m2d_conf_note_set(c, i);
 		if (e->kind == M2D_CAP_WALK && e->u.walk.error & M2D_PFEC_W)
 			m2d_conf_note_store(c, walked_format(c, i), i);
 	}
@@ -270,9 +272,7 @@ static void ask_host(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	m2d_conf_host_passed(c, i, task->fault_event);
 }
 
-/* The SPTE that shadows the guest's entry of level 1 for the fault at hand; 0: there is none yet.
- */
-static M2dSptep shadow_of(const M2dConform *c, const M2dConfTask *task, uint64_t addr)
+M2dSptep m2d_conf_shadow_of(const M2dConform *c, const M2dConfTask *task, uint64_t addr)
 {
 	uint32_t i = m2d_conf_find(c, task->fault_event, M2D_CAP_WALK);
 	uint64_t gpa = i != M2D_CONF_NONE ? m2d_conf_leaf_gpa(c, i) : 0;
@@ -296,7 +296,7 @@ static void hardware_dirtied(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	const uint64_t addr = m2d_conf_event(c, task->fault_event)->u.page_fault.addr;
 	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn, old;
 	uint32_t set = m2d_conf_find(c, i, M2D_CAP_SET_SPTE);
-	M2dSptep p = shadow_of(c, task, addr);
+	M2dSptep p = m2d_conf_shadow_of(c, task, addr);
 
 	if (p == 0 || set == M2D_CONF_NONE || m2d_conf_event(c, set)->u.set_spte.gfn != gfn)
 		return;
@@ -513,8 +513,9 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 			hardware_dirtied(c, task, i);
 			m2d_conf_guest_prefetch(
 				c, task, i,
-				shadow_of(c, task,
-					  m2d_conf_event(c, task->fault_event)->u.page_fault.addr));
+				m2d_conf_shadow_of(
+					c, task,
+					m2d_conf_event(c, task->fault_event)->u.page_fault.addr));
 		}
 		break;
 	case M2D_CAP_EXIT:

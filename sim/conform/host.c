@@ -374,14 +374,18 @@ static bool root_obsolete(const M2dVm *vm, unsigned vcpu)
 	       m2d_sp(vm, root)->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
 }
 
-/* The fault at event @i came to nothing. If the model has no reason for that, an invalidation that
- * has begun and whose end nothing tells must have ended meanwhile. */
-void m2d_conf_host_retry(M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq)
+bool m2d_conf_host_retries(const M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq)
 {
 	uint64_t gfn;
 
-	if (c->notifiers->len != 0 && m2d_conf_fault_gfn(c, i, &gfn) &&
-	    c->vm->s->mmu_invalidate_seq == seq && !m2d_mmu_must_retry(c->vm, vcpu, gfn) &&
-	    !root_obsolete(c->vm, vcpu))
+	return c->vm->s->mmu_invalidate_seq != seq || root_obsolete(c->vm, vcpu) ||
+	       (m2d_conf_fault_gfn(c, i, &gfn) && m2d_mmu_must_retry(c->vm, vcpu, gfn));
+}
+
+void m2d_conf_host_retry(M2dConform *c, uint32_t i)
+{
+	uint64_t gfn;
+
+	if (c->notifiers->len != 0 && m2d_conf_fault_gfn(c, i, &gfn))
 		end_notifier(c, 0);
 }
