@@ -395,16 +395,6 @@ static void again(void *data, uint32_t known, bool make)
 	m2d_ex_memo_again(x->memo, known, make);
 }
 
-/* An outcome lies outside of the arena: what a routine makes of it behind a stop is not known by
- * what the step reads. */
-static bool uses_outcomes(const M2dScenario *s)
-{
-	for (unsigned i = 0; i < s->n_steps; i++)
-		if (s->steps[i].op.kind == M2D_OP_AWAIT)
-			return true;
-	return false;
-}
-
 M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dScenario *scenario,
 				      int variant, const M2dScnOptions *options, GError **error)
 {
@@ -412,7 +402,7 @@ M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dSc
 	M2dExWorld *x;
 
 	/* Hardware's acts hardly repeat. */
-	if (observed == NULL || options->hw != 0 || uses_outcomes(scenario))
+	if (observed == NULL || options->hw != 0)
 		return m2d_ex_world_new(scenario, variant, options, error);
 	plain.reduce = false;
 	x = observed->world_new(scenario, variant, &plain, error);

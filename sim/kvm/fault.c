@@ -35,6 +35,8 @@ static void perform(M2dVm *vm, m2d_guest_access_frame *f, M2dHpa hpa)
 		m2d_space_write(vm->space, hpa, &f->value, f->size);
 		o->value = f->value;
 	}
+	/* What decides how the guest goes on has to be in the frame: others come between. */
+	f->other = f->await && old != f->expect;
 	m2d_emit(vm->ev, GUEST_ACCESS, f->kind, f->gva, hpa.v, o->value);
 }
 
@@ -104,7 +106,7 @@ M2D_ROUTINE(m2d_guest_access)
 		if (out.kind == M2D_OUT_OK) {
 			perform(vm, f, out.hpa);
 			M2D_POINT(rt, f, ACCESSED);
-			M2D_RETURN(rt, f, M2D_OPR_OK);
+			M2D_RETURN(rt, f, f->other ? M2D_OPR_NO : M2D_OPR_OK);
 		}
 		if (out.kind == M2D_OUT_GP)
 			M2D_RETURN(rt, f, M2D_OPR_GP);

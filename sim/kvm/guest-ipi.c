@@ -111,17 +111,13 @@ M2D_ROUTINE(m2d_guest_pv_flush)
 M2D_ROUTINE(m2d_guest_await)
 {
 	m2d_guest_await_frame *f = frame;
-	M2dVm *vm = m2d_rt_vm(rt);
-	M2dOpOutcome *o = &m2d_kvm(vm)->outcome[rt->current];
 
 	M2D_BEGIN(rt, f);
 	do {
 		M2D_WAIT(rt, f, VALUE, f->vcpu);
 		M2D_CALL(rt, f, m2d_guest_access, .vcpu = f->vcpu, .kind = M2D_ACC_READ,
-			 .size = (uint8_t)f->size, .gva = f->gva);
-		if (m2d_rt_ret(rt) != M2D_OPR_OK)
-			M2D_RETURN(rt, f, m2d_rt_ret(rt));
-	} while (o->value != f->value);
-	M2D_RETURN(rt, f, M2D_OPR_OK);
+			 .size = (uint8_t)f->size, .gva = f->gva, .expect = f->value, .await = 1);
+	} while (m2d_rt_ret(rt) == M2D_OPR_NO);
+	M2D_RETURN(rt, f, m2d_rt_ret(rt));
 	M2D_END(rt, f);
 }

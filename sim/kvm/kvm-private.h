@@ -90,8 +90,8 @@ void m2d_vcpu_sched_in(M2dVm *vm, unsigned vcpu, unsigned pcpu);
 /* --- faults and emulation (fault.c) -------------------------------------------------------------
  */
 
-/* One guest access to its end, with all the exits it takes. Result: M2dOpResult; the rest is in the
- * actor's outcome. */
+/* One guest access to its end, with all the exits it takes. Result: M2dOpResult, M2D_OPR_NO: what
+ * an awaiting load read is not @expect; the rest is in the actor's outcome. */
 typedef struct {
 	M2dFrame h;
 	uint32_t vcpu;
@@ -100,7 +100,9 @@ typedef struct {
 	uint64_t gva, value, expect;
 	uint64_t gpa; /* local */
 	uint32_t error_code, tries;
-	uint32_t retry; /* the last fault gave up to be retried */
+	uint16_t retry; /* the last fault gave up to be retried */
+	uint8_t await;  /* a load that wants @expect */
+	uint8_t other;  /* local: it has read something else */
 	uint32_t pad;
 } m2d_guest_access_frame;
 M2D_ROUTINE(m2d_guest_access);
