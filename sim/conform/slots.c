@@ -34,6 +34,9 @@ static bool not_yet_seen(const M2dConform *c, const M2dConfOp *op, uint32_t i)
 	uint64_t start = op->creates ? op->start : op->from, n = op->end - op->start;
 	bool there = m2d_slot_visible(m2d_gfn_to_slot(c->vm, 0, start));
 
+	/* Only its flags change: a fault finds it in any case. */
+	if (!op->creates && !op->removes && op->from == op->start)
+		return false;
 	for (; i < c->events->len; i++) {
 		const M2dCapEvent *e = m2d_conf_event(c, i);
 		M2dConfOutcome outcome;
