@@ -289,23 +289,33 @@ M2dSptep m2d_conf_shadow_of(const M2dConform *c, const M2dConfTask *task, uint64
 	return 0;
 }
 
-/* KVM sets the SPTE of the fault to what it is in the model: hardware must have set its dirty bit,
- * which goes, since. Nothing else tells of that. */
-static void hardware_dirtied(M2dConform *c, const M2dConfTask *task, uint32_t i)
+/* What hardware has done to the SPTE of the fault shows in what KVM does with it. It is set to what
+ * it is in the model: it was dirty, which goes, since. It is not set at all, being what it should
+ * be: it was accessed. Nothing else tells of either. */
+static void hardware_used(M2dConform *c, const M2dConfTask *task, uint32_t i)
 {
 	const uint64_t addr = m2d_conf_event(c, task->fault_event)->u.page_fault.addr;
-	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn, old;
+	const M2dSpteFormat *fmt = &c->vm->fmt;
+	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn, old, used;
 	uint32_t set = m2d_conf_find(c, i, M2D_CAP_SET_SPTE);
 	M2dSptep p = m2d_conf_shadow_of(c, task, addr);
 
-	if (p == 0 || set == M2D_CONF_NONE || m2d_conf_event(c, set)->u.set_spte.gfn != gfn)
+	if (p == 0 || m2d_conf_event(c, i)->u.requested.level != 1)
 		return;
-	old = m2d_spte_read(c->vm, p);
-	if (old != m2d_conf_event(c, set)->u.set_spte.spte || !m2d_spte_is_writable(old) ||
-	    old & c->vm->fmt.dirty)
-		return;
-	m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, p), old | c->vm->fmt.dirty);
-	g_hash_table_add(c->inputs, GUINT_TO_POINTER(set));
+	old = used = m2d_spte_read(c->vm, p);
+	if (set != M2D_CONF_NONE && m2d_conf_event(c, set)->u.set_spte.gfn == gfn) {
+		if (old != m2d_conf_event(c, set)->u.set_spte.spte || !m2d_spte_is_writable(old))
+			return;
+		used = old | fmt->dirty;
+		if (used != old)
+			g_hash_table_add(c->inputs, GUINT_TO_POINTER(set));
+	} else if (m2d_spte_is_present(fmt, old) &&
+		   !(m2d_spte_is_writable(old) && old & fmt->dirty) &&
+		   m2d_conf_find(c, i, M2D_CAP_MARK_MMIO) == M2D_CONF_NONE) {
+		used = old | fmt->accessed;
+	}
+	if (used != old)
+		m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, p), used);
 }
 
 /* Of a load or store that nothing tells the size of: that of an entry, if it is aligned. */
@@ -510,7 +520,7 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 	case M2D_CAP_SPTE_REQUESTED:
 		if (in_fault(c, task)) {
 			entries_unchanged(c, task);
-			hardware_dirtied(c, task, i);
+			hardware_used(c, task, i);
 			m2d_conf_guest_prefetch(
 				c, task, i,
 				m2d_conf_shadow_of(
