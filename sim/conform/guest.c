@@ -280,6 +280,10 @@ M2dSptep m2d_conf_shadow_of(const M2dConform *c, const M2dConfTask *task, uint64
 	for (M2dSpIndex n = 1; n < m2d_shadow_max_sp(c->vm) && gpa != 0; n++) {
 		const M2dSp *sp = m2d_sp(c->vm, n);
 
+		/* A guest's table of four-byte entries has two shadow pages. */
+		if (sp->role & M2D_ROLE_HAS_4_BYTE_GPTE &&
+		    m2d_role_quadrant(sp->role) != (addr >> 21 & 1))
+			continue;
 		if (sp->pfn != 0 && sp->gfn == gpa >> M2D_PAGE_SHIFT &&
 		    m2d_role_level(sp->role) == 1 &&
 		    !(sp->role & (M2D_ROLE_DIRECT | M2D_ROLE_INVALID)) &&
