@@ -332,13 +332,29 @@ bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn)
 	return true;
 }
 
+/* The vCPU of event @now invalidates @page twice before event @i: it has changed the entry again by
+ * then. Where INVLPG maps anew, it shows what the entry is in between. */
+static bool changes_again(const M2dConform *c, uint64_t page, uint32_t now, uint32_t i)
+{
+	const GArray *list = g_hash_table_lookup(c->invlpg_of, GSIZE_TO_POINTER(page));
+	uint32_t t = g_array_index(c->task_of, uint32_t, now);
+	unsigned n = 0;
+
+	if (c->vm->cfg.knobs.invlpg != M2D_INVLPG_SYNC)
+		return false;
+	for (now = m2d_conf_first_after(list, now); now < i && n < 2;
+	     now = m2d_conf_first_after(list, now))
+		n += g_array_index(c->task_of, uint32_t, now) == t;
+	return n == 2;
+}
+
 /* The guest's store to @gpa that is about to happen: what the next walk of that entry shows.
  * Returns the entry's contents. */
 uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint32_t now)
 {
 	unsigned size = 1u << fmt->entry_shift;
 	gconstpointer first;
-	uint64_t page;
+	uint64_t page = 0;
 	uint32_t i;
 
 	gpa &= ~(uint64_t)(size - 1);
@@ -351,7 +367,7 @@ uint64_t m2d_conf_stored(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, u
 				   g_hash_table_lookup(c->seen_page, GSIZE_TO_POINTER(page)), now));
 	}
 	/* What it holds until a store after this one is never seen. */
-	if (i != M2D_CONF_NONE &&
+	if (i != M2D_CONF_NONE && !(page != 0 && changes_again(c, page, now, i)) &&
 	    m2d_conf_first_after(g_hash_table_lookup(c->store_at, GSIZE_TO_POINTER(gpa)), now) > i)
 		m2d_conf_put_entry(c, fmt, gpa, i, now);
 	return m2d_conf_guest_read(c, gpa, size);
