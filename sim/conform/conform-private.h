@@ -393,6 +393,9 @@ bool m2d_conf_takes_away(const M2dConform *c, const M2dPteFormat *fmt, M2dSptep 
 bool m2d_conf_guest_changed(M2dConform *c, const M2dConfTask *task);
 /* m2d_conf_guest_sync: page @sp is being synchronised, as of the event at hand. */
 void m2d_conf_guest_sync(M2dConform *c, M2dSpIndex sp);
+/* m2d_conf_guest_found: page @sp, not in use so far, will be, as of the event at hand, and is
+ * brought up to date for that. */
+void m2d_conf_guest_found(M2dConform *c, M2dSpIndex sp);
 /* m2d_conf_guest_prefetch: what the SPTEs show that a fault sets beside its own, the one that is
  * asked for at event @i; @sptep: its own, 0: its table is not there yet. */
 void m2d_conf_guest_prefetch(M2dConform *c, const M2dConfTask *task, uint32_t i, M2dSptep sptep);

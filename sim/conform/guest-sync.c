@@ -19,16 +19,14 @@ static uint64_t entry_of(M2dConform *c, const M2dSp *sp, unsigned index)
 		c, (sp->gfn << M2D_PAGE_SHIFT) + (uint64_t)(quadrant << 9 | index) * size, size);
 }
 
-void m2d_conf_guest_sync(M2dConform *c, M2dSpIndex sp)
+/* KVM flushes at event @flush for what it finds in page @sp. */
+static void accessed(M2dConform *c, M2dSpIndex sp, uint32_t flush)
 {
 	const M2dVm *vm = c->vm;
-	int vcpu = m2d_conf_task_of(c, c->now)->vcpu;
-	uint32_t flush = m2d_conf_next(c, c->now);
+	int vcpu = m2d_conf_task_of(c, flush)->vcpu;
 	M2dSptep used = 0;
 
-	if (vm->cfg.knobs.sync_intact == M2D_SYNC_INTACT_KEEP || vcpu < 0 ||
-	    m2d_conf_event(c, c->now)->kind != M2D_CAP_SYNC_PAGE || flush == M2D_CONF_NONE ||
-	    m2d_conf_event(c, flush)->kind != M2D_CAP_FLUSH_REMOTE)
+	if (vm->cfg.knobs.sync_intact == M2D_SYNC_INTACT_KEEP || vcpu < 0)
 		return;
 	for (unsigned n = 0; n < 512; n++) {
 		M2dSptep sptep = m2d_sptep(sp, n);
@@ -48,4 +46,22 @@ void m2d_conf_guest_sync(M2dConform *c, M2dSpIndex sp)
 	m2d_space_write64(vm->space, m2d_spte_hpa(vm, used),
 			  m2d_spte_read(vm, used) | vm->fmt.accessed);
 	g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));
+}
+
+void m2d_conf_guest_sync(M2dConform *c, M2dSpIndex sp)
+{
+	uint32_t flush = m2d_conf_next(c, c->now);
+
+	if (m2d_conf_event(c, c->now)->kind == M2D_CAP_SYNC_PAGE && flush != M2D_CONF_NONE &&
+	    m2d_conf_event(c, flush)->kind == M2D_CAP_FLUSH_REMOTE)
+		accessed(c, sp, flush);
+}
+
+void m2d_conf_guest_found(M2dConform *c, M2dSpIndex sp)
+{
+	uint32_t get = m2d_conf_next(c, c->now);
+
+	if (m2d_conf_event(c, c->now)->kind == M2D_CAP_FLUSH_REMOTE && get != M2D_CONF_NONE &&
+	    m2d_conf_event(c, get)->kind == M2D_CAP_GET_PAGE)
+		accessed(c, sp, c->now);
 }

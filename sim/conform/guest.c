@@ -450,11 +450,13 @@ static void found(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	for (M2dSpIndex n = 1; n < m2d_shadow_max_sp(c->vm); n++) {
 		const M2dSp *sp = m2d_sp(c->vm, n);
 
-		if (sp->pfn == 0 || sp->gfn != gfn || !sp->unsync)
+		if (sp->pfn == 0 || sp->gfn != gfn || !sp->unsync ||
+		    (sp->role ^ m2d_conf_event(c, i)->u.page.role) & M2D_CAP_ROLE_QUADRANT)
 			continue;
 		m2d_conf_settle_entries(c, fmt, gfn << M2D_PAGE_SHIFT,
 					(unsigned)M2D_PAGE_SIZE >> fmt->entry_shift, i,
 					next_guest_flush(c, i));
+		m2d_conf_guest_found(c, n);
 		return;
 	}
 }
