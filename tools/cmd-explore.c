@@ -10,10 +10,11 @@
 #include "sim/report/run.h"
 #include "sim/scenario/schedule.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define NOT_GIVEN (-2)
+#define NOT_GIVEN G_MININT
 
 static struct {
 	char *variant, *kvm, *engine, *save, *drop;
@@ -233,8 +234,7 @@ static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, in
 		return false;
 	if (!print_uncovered(v) || (!v->pass && !v->open))
 		*status = 1;
-	else if (*status == 0 &&
-		 (v->open || (v->all->end >= M2D_EX_BOUND_STATES && o.engine == NULL)))
+	else if (*status == 0 && (v->open || v->all->end >= M2D_EX_BOUND_STATES))
 		*status = 3;
 	return save(v, error);
 }
@@ -290,8 +290,33 @@ static int explore_all(int n, char **paths)
 	return finish != 0 ? finish : status;
 }
 
+/* What is wrong with the numbers given; NULL: nothing. */
+static const char *bad_bound(void)
+{
+	int engine = o.engine != NULL ? engine_of(o.engine) : M2D_EX_EXHAUST;
+
+	if (o.max_states < 1)
+		return "--states: expected a number from 1";
+	if (o.max_bytes < 1 || o.max_bytes > G_MAXINT64 >> 20)
+		return "--memory: expected MiB, a number from 1";
+	/* Not a number is not above 0 either. */
+	if (!(o.max_seconds > 0))
+		return "--seconds: expected a number above 0";
+	if (o.runs < 1)
+		return "--runs: expected a number from 1";
+	if (o.hw < -1 || o.hw > 255)
+		return "--hw: expected a number from 0 to 255, or -1 for what [orders] says";
+	if (o.preemptions != NOT_GIVEN && o.preemptions < -1)
+		return "--preemptions: expected a number from 0, or -1 for any number";
+	if (o.preemptions >= 0 && engine != M2D_EX_EXHAUST && engine != M2D_EX_SHORTEST)
+		return "--preemptions: expected --engine exhaust or shortest; others know no such "
+		       "bound";
+	return NULL;
+}
+
 static int run(int argc, char **argv)
 {
+	const char *bad;
 	int status;
 
 	o.preemptions = NOT_GIVEN;
@@ -299,6 +324,7 @@ static int run(int argc, char **argv)
 	o.width = 150;
 	o.max_states = 50000000;
 	o.max_bytes = 1024;
+	o.max_seconds = INFINITY;
 	o.runs = 10000;
 	o.seed = 1;
 	if (!m2d_cmd_parse(
@@ -316,9 +342,9 @@ static int run(int argc, char **argv)
 		return m2d_cmd_usage(&m2d_cmd_explore,
 				     "--engine=%s: expected exhaust, shortest, dpor or random",
 				     o.engine);
-	if (o.max_states < 0 || o.max_bytes < 1 || o.max_seconds < 0 || o.runs < 1 || o.hw < -1 ||
-	    o.hw > 255 || o.preemptions < NOT_GIVEN)
-		return m2d_cmd_usage(&m2d_cmd_explore, "bounds are positive numbers");
+	bad = bad_bound();
+	if (bad != NULL)
+		return m2d_cmd_usage(&m2d_cmd_explore, "%s", bad);
 	if (o.width < (gint)M2D_LADDER_MIN_WIDTH || o.width > 1000)
 		return m2d_cmd_usage(&m2d_cmd_explore, "--width=%d: expected %u to 1000", o.width,
 				     M2D_LADDER_MIN_WIDTH);

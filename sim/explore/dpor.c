@@ -33,6 +33,15 @@ static Event *event(const Search *s, guint i)
 	return &g_array_index(s->events, Event, i);
 }
 
+/* A model that does not know what its steps touch: they depend on each other. */
+static void footprint(const M2dExModel *m, unsigned actor, M2dFootprint *fp)
+{
+	if (m->footprint != NULL)
+		m->footprint(m->data, actor, fp);
+	else
+		*fp = (M2dFootprint){UINT64_MAX, UINT64_MAX, UINT64_MAX};
+}
+
 /* Index of the last step of @actor before @end, or -1. */
 static int last_of(const Search *s, unsigned actor, guint end)
 {
@@ -108,7 +117,7 @@ static void add_races(Search *s, unsigned actor, guint end)
 	int own = last_of(s, actor, end);
 	M2dFootprint fp;
 
-	m->footprint(m->data, actor, &fp);
+	footprint(m, actor, &fp);
 	for (guint e = 0; e < end; e++) {
 		Event *ev = event(s, e);
 		uint32_t could;
@@ -135,7 +144,7 @@ static uint32_t still_asleep(const Search *s, uint32_t sleep, const M2dFootprint
 	for (uint32_t left = sleep; left != 0; left &= left - 1) {
 		unsigned a = (unsigned)__builtin_ctz(left);
 
-		m->footprint(m->data, a, &other);
+		footprint(m, a, &other);
 		if (!m2d_fp_dependent(mine, &other))
 			kept |= 1u << a;
 	}
@@ -185,7 +194,7 @@ static bool choose(Search *s)
 	e->actor = (uint8_t)__builtin_ctz(open);
 	e->alt = 0;
 	e->n_alts = (uint8_t)m->enabled(m->data, e->actor);
-	m->footprint(m->data, e->actor, &e->fp);
+	footprint(m, e->actor, &e->fp);
 	add_races(s, e->actor, s->events->len - 1);
 	set_clock(s, s->events->len - 1);
 	return true;

@@ -19,6 +19,7 @@ const char *m2d_ex_end_text(M2dExEnd end)
 	static const char *const texts[] = {
 		[M2D_EX_COMPLETE] = "complete",
 		[M2D_EX_STOPPED] = "stopped at the first violation",
+		[M2D_EX_SAMPLED] = "sampled",
 		[M2D_EX_BOUND_STATES] = "bound of states reached",
 		[M2D_EX_BOUND_MEMORY] = "bound of memory reached",
 		[M2D_EX_BOUND_TIME] = "bound of time reached",

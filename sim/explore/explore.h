@@ -56,7 +56,8 @@ typedef struct {
 	uint32_t (*peek)(void *data, unsigned actor, unsigned alt, uint64_t *hash, uint64_t *hash2);
 	/* It is taken after all (@make), or counts as taken. */
 	void (*again)(void *data, uint32_t known, bool make);
-	/* Footprint of the actor's next step (of all alternatives), enabled or not. */
+	/* Footprint of the actor's next step (of all alternatives), enabled or not. NULL:
+	 * everything depends on everything. */
 	void (*footprint)(void *data, unsigned actor, M2dFootprint *fp);
 	/* Union over this and all its later steps. NULL: everything depends on everything. */
 	void (*future)(void *data, unsigned actor, M2dFootprint *fp);
@@ -81,6 +82,7 @@ typedef enum {
 typedef enum {
 	M2D_EX_COMPLETE, /* all schedules were covered; violations may have been found */
 	M2D_EX_STOPPED,  /* at the first violation */
+	M2D_EX_SAMPLED,  /* as many schedules as asked for; proves nothing */
 	M2D_EX_BOUND_STATES,
 	M2D_EX_BOUND_MEMORY,
 	M2D_EX_BOUND_TIME,

@@ -96,7 +96,6 @@ void m2d_ex_random(M2dExRun *run)
 		length = MAX(run->r->depth, 1);
 		m2d_arena_rollback(run->m->arena, start);
 	}
-	/* Sampling proves nothing. */
 	if (run->r->end == M2D_EX_COMPLETE)
-		run->r->end = M2D_EX_BOUND_STATES;
+		run->r->end = M2D_EX_SAMPLED;
 }

@@ -128,6 +128,7 @@ void m2d_explore_json_fields(M2dJson *j, const M2dExVariant *v)
 	m2d_json_string(j, "end", m2d_ex_end_text(v->all->end));
 	m2d_json_uint(j, "states", v->all->states);
 	m2d_json_uint(j, "transitions", v->all->transitions);
+	m2d_json_uint(j, "runs", v->all->runs);
 	m2d_json_uint(j, "terminals", v->all->terminals);
 	m2d_json_uint(j, "depth", v->all->depth);
 	m2d_json_uint(j, "bytes", v->all->bytes);

@@ -21,9 +21,11 @@ char *m2d_explore_verdict(const M2dExVariant *v)
 				       v->is_shortest ? " (the shortest)" : "");
 	else
 		g_string_append_printf(text, "no violation, %s", m2d_ex_end_text(v->all->end));
+	/* Without a table of states, schedules are what there is to count. */
 	g_string_append_printf(
-		text, "; %" G_GUINT64_FORMAT " states, %" G_GUINT64_FORMAT " transitions, %.2f s",
-		v->all->states, v->all->transitions, v->seconds);
+		text, "; %" G_GUINT64_FORMAT " %s, %" G_GUINT64_FORMAT " transitions, %.2f s",
+		v->all->states != 0 ? v->all->states : v->all->runs,
+		v->all->states != 0 ? "states" : "schedules", v->all->transitions, v->seconds);
 	if (v->why != NULL)
 		g_string_append_printf(text, "; %s", v->why);
 	return g_string_free(text, FALSE);

@@ -205,6 +205,38 @@ class Explore(CliMixin, unittest.TestCase):
                                        "--runs", "300")[1]
                     self.assertEqual(bool(row["violations"]), found)
 
+    def test_dpor(self):
+        """Without a table of states, with footprints and without."""
+        alone = os.path.join(SOURCE, "scenarios", "litmus", "guest-accessed-dirty-bits.scn")
+        for more in ((), ("--reduce",)):
+            status, row = self.variant(alone, "--variant", "direct", "--engine", "dpor", *more)
+            self.assertEqual((status, row["complete"], row["runs"]), (0, True, 1))
+            status, row = self.variant(self.scenario(), "--engine", "dpor", "--seconds", "0.3",
+                                       *more)
+            self.assertEqual((status, row["verdict"], row["complete"]), (3, "pass", False))
+            self.assertGreater(row["runs"], 1)
+
+    def test_bound_with_engine(self):
+        """A search that an engine did not end is no proof; a sample does not say it is one."""
+        for engine, status in (("exhaust", 3), ("shortest", 3), ("random", 0)):
+            found, row = self.variant(PV_FLUSH, "--variant", "after", "--engine", engine,
+                                      "--states", "100", "--runs", "20")
+            self.assertEqual((found, row["verdict"], row["complete"]), (status, "pass", False))
+        text = run("explore", "-q", PV_FLUSH, "--variant", "after", "--engine", "random",
+                   "--runs", "20").stdout
+        self.assertIn("no violation, sampled; 20 schedules", text)
+
+    def test_bad_bounds(self):
+        for option in ("--states=0", "--states=-1", "--memory=0", "--memory=9223372036854775807",
+                       "--seconds=0", "--seconds=nan", "--seconds=-1", "--runs=0", "--hw=256",
+                       "--hw=-2", "--preemptions=-2"):
+            with self.subTest(option=option):
+                name = option.split("=", maxsplit=1)[0]
+                self.assert_fails(run("explore", "-q", PV_FLUSH, option), 2, name, "expected")
+        for engine in ("dpor", "random"):
+            result = run("explore", "-q", PV_FLUSH, "--engine", engine, "--preemptions", "1")
+            self.assert_fails(result, 2, "--preemptions", "exhaust")
+
 
 if __name__ == "__main__":
     unittest.main()
