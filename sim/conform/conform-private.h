@@ -130,6 +130,7 @@ struct _M2dConform {
 	GHashTable *pdpte_of;   /* gfn of a PAE directory -> low bits of its PDPTE, number in 1:0 */
 	GHashTable *first_page; /* gfn of a table of level 1 -> page that its first entry is for */
 	GHashTable *seen_at;    /* gpa -> GArray of uint32_t: elements read there, in order */
+	GHashTable *absent;     /* set of uint32_t: elements of level 1 for a fault with P clear */
 	GHashTable *set_at;     /* address of an SPTE -> GArray of uint32_t: events that set it */
 	/* Addresses that correspond: pages of tables. */
 	GHashTable *k2m, *m2k; /* pfn -> pfn */
@@ -335,8 +336,9 @@ void m2d_conf_guest_free(M2dConform *c);
 uint64_t m2d_conf_guest_read(M2dConform *c, uint64_t gpa, unsigned size);
 void m2d_conf_guest_write(M2dConform *c, uint64_t gpa, unsigned size, uint64_t value);
 /* m2d_conf_locate_walk: note where the entries of the walk at event @i are, for a guest with this
- * CR3; m2d_conf_note_store: it is for a store. All of both before the first event is driven. */
-void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i);
+ * CR3; @absent: it is for a fault for which hardware found nothing present; m2d_conf_note_store: it is for a store. All of both before the first event is driven. */
+void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i,
+			  bool absent);
 void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i);
 /* m2d_conf_note_invlpg: the same for an INVLPG; m2d_conf_note_set: for an SPTE that is set. */
 void m2d_conf_note_set(M2dConform *c, uint32_t i);
@@ -345,6 +347,9 @@ void m2d_conf_note_invlpg(M2dConform *c, uint64_t cr3, uint32_t i);
  * the next INVLPG is there already. False: nothing is. */
 bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint64_t cr3,
 			  uint32_t now);
+/* m2d_conf_invalidates_next: the next INVLPG of the page that the one at event @i is for, by the
+ * same vCPU. */
+uint32_t m2d_conf_invalidates_next(const M2dConform *c, uint64_t cr3, uint32_t i);
 /* m2d_conf_guest_walk: the walk at event @i: what it read lies in guest memory now. */
 void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i);
 /* m2d_conf_leaf_gpa: the entry of level 1 that the walk at event @i read; 0: none. */

@@ -170,6 +170,18 @@ static bool given_back(M2dConform *c, const Entry *e, M2dSptep sptep, uint64_t b
 	return true;
 }
 
+/* The flush of the INVLPG at event @i was for an SPTE that went: before KVM flushes for it again,
+ * hardware finds nothing there. */
+static bool dropped(const M2dConform *c, uint64_t gpa, uint64_t cr3, uint32_t i)
+{
+	uint32_t seen = m2d_conf_seen_next(c, gpa, i);
+
+	do
+		i = m2d_conf_invalidates_next(c, cr3, i);
+	while (i < seen && next_flush(c, i) == M2D_CONF_NONE);
+	return seen < i && g_hash_table_contains(c->absent, GUINT_TO_POINTER(seen));
+}
+
 /* Since 6.4 the SPTE is synchronised without a word. It is known of the guest's entry what is seen
  * of it up to the next INVLPG; the flush tells whether it had changed by now. */
 static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, uint64_t cr3,
@@ -203,6 +215,8 @@ static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e,
 		return;
 	}
 	/* The guest faults on what was dropped, but not on what may only be read now. */
+	if (!walked && dropped(c, e->gpa, cr3, i))
+		walked = true;
 	if (!walked && entry & M2D_PTE_RW)
 		g_hash_table_insert(c->read_only, GSIZE_TO_POINTER(e->gpa), GUINT_TO_POINTER(i));
 	entry &= walked ? ~(uint64_t)M2D_PTE_A : ~(uint64_t)M2D_PTE_RW;

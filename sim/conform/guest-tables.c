@@ -94,7 +94,8 @@ static void note_pdpte(M2dConform *c, uint64_t addr, uint64_t pdpte)
 			GSIZE_TO_POINTER((pdpte & 0xfff & ~UINT64_C(3)) | (addr >> 30 & 3)));
 }
 
-void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i)
+void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i,
+			  bool absent)
 {
 	uint64_t addr = m2d_conf_event(c, i)->u.walk.addr, table = cr3 & fmt->frame_mask;
 
@@ -118,6 +119,8 @@ void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, 
 		g_array_index(c->element_gpa, uint64_t, i) = gpa;
 		g_array_index(c->element_page, uint64_t, i) = page_key(cr3, addr >> M2D_PAGE_SHIFT);
 		add_seen(c->seen_at, GSIZE_TO_POINTER(gpa), i);
+		if (level == 1 && absent)
+			g_hash_table_add(c->absent, GUINT_TO_POINTER(i));
 		if (level == 1)
 			add_seen(c->seen_page,
 				 GSIZE_TO_POINTER(page_key(cr3, addr >> M2D_PAGE_SHIFT)), i);
@@ -281,21 +284,29 @@ void m2d_conf_note_set(M2dConform *c, uint32_t i)
 	add_seen(c->set_at, GSIZE_TO_POINTER(m2d_conf_event(c, i)->u.set_spte.at), i);
 }
 
+uint32_t m2d_conf_invalidates_next(const M2dConform *c, uint64_t cr3, uint32_t i)
+{
+	uint64_t page = m2d_conf_event(c, i)->u.invlpg.gva >> M2D_PAGE_SHIFT;
+	const GArray *list =
+		g_hash_table_lookup(c->invlpg_of, GSIZE_TO_POINTER(page_key(cr3, page)));
+	uint32_t t = g_array_index(c->task_of, uint32_t, i);
+
+	/* Those of other vCPUs belong to the same shootdown. */
+	do
+		i = m2d_conf_first_after(list, i);
+	while (i != M2D_CONF_NONE && g_array_index(c->task_of, uint32_t, i) != t);
+	return i;
+}
+
 bool m2d_conf_invalidated(M2dConform *c, const M2dPteFormat *fmt, uint64_t gpa, uint64_t cr3,
 			  uint32_t now)
 {
 	uint64_t page = m2d_conf_event(c, now)->u.invlpg.gva >> M2D_PAGE_SHIFT;
 	gpointer key = GSIZE_TO_POINTER(page_key(cr3, page));
-	const GArray *list = g_hash_table_lookup(c->invlpg_of, key);
-	uint32_t t = g_array_index(c->task_of, uint32_t, now),
-		 next = m2d_conf_first_after(list, now);
 	uint32_t i = MIN(m2d_conf_seen_next(c, gpa, now),
 			 m2d_conf_first_after(g_hash_table_lookup(c->seen_page, key), now));
 
-	/* Those of other vCPUs belong to the same shootdown. */
-	while (next != M2D_CONF_NONE && g_array_index(c->task_of, uint32_t, next) != t)
-		next = m2d_conf_first_after(list, next);
-	if (i >= next)
+	if (i >= m2d_conf_invalidates_next(c, cr3, now))
 		return false;
 	m2d_conf_put_entry(c, fmt, gpa, i, now);
 	return true;
@@ -398,6 +409,7 @@ void m2d_conf_tables_new(M2dConform *c)
 	c->element_page = g_array_sized_new(FALSE, TRUE, sizeof(uint64_t), c->events->len);
 	g_array_set_size(c->element_page, c->events->len);
 	c->seen_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
+	c->absent = g_hash_table_new(NULL, NULL);
 	c->set_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->store_at = g_hash_table_new_full(NULL, NULL, NULL, free_list);
 	c->invlpg_of = g_hash_table_new_full(NULL, NULL, NULL, free_list);
@@ -413,6 +425,7 @@ void m2d_conf_guest_free(M2dConform *c)
 		return;
 	g_hash_table_unref(c->words);
 	g_hash_table_unref(c->seen_at);
+	g_hash_table_unref(c->absent);
 	g_hash_table_unref(c->set_at);
 	g_hash_table_unref(c->store_at);
 	g_hash_table_unref(c->invlpg_of);

@@ -180,6 +180,7 @@ static bool has_pdptes(const M2dConform *c, unsigned vcpu)
 void m2d_conf_guest_init(M2dConform *c)
 {
 	uint64_t cr3[M2D_MAX_KVM_VCPUS] = {0}, root;
+	bool absent[M2D_MAX_KVM_VCPUS] = {false};
 
 	c->vm->lock_break = lock_break;
 	c->vm->lock_break_data = c;
@@ -208,11 +209,13 @@ void m2d_conf_guest_init(M2dConform *c)
 		else if (e->kind == M2D_CAP_MMU_INVLPG)
 			m2d_conf_note_invlpg(c, cr3[vcpu], i);
 		else if (e->kind == M2D_CAP_WALK)
-			m2d_conf_locate_walk(c, walked_format(c, i), cr3[vcpu], i);
+			m2d_conf_locate_walk(c, walked_format(c, i), cr3[vcpu], i, absent[vcpu]);
 		else if (e->kind == M2D_CAP_SET_SPTE)
 			m2d_conf_note_set(c, i);
 		if (e->kind == M2D_CAP_WALK && e->u.walk.error & M2D_PFEC_W)
 			m2d_conf_note_store(c, walked_format(c, i), i);
+		absent[vcpu] = e->kind == M2D_CAP_PAGE_FAULT &&
+			       !(e->u.page_fault.error & (M2D_PFEC_P | M2D_PFEC_RSVD));
 	}
 	for (uint32_t n = 0, done = 0; n < c->events->len; n++) {
 		int vcpu = m2d_conf_task_of(c, n)->vcpu;
