@@ -124,8 +124,10 @@ void m2d_mark_mmio_spte(M2dVm *vm, M2dSptep sptep, uint64_t gfn, unsigned access
 {
 	const M2dSp *sp = m2d_sp(vm, m2d_sptep_sp(sptep));
 	uint64_t generation = vm->slots->generation[m2d_role_as(sp->role)];
+	uint64_t v = m2d_spte_make_mmio(&vm->fmt, gfn, access, generation);
 
-	m2d_mmu_spte_set(vm, sptep, m2d_spte_make_mmio(&vm->fmt, gfn, access, generation));
-	m2d_emit(vm->ev, MARK_MMIO_SPTE, m2d_spte_hpa(vm, sptep).v, gfn, access,
+	m2d_mmu_spte_set(vm, sptep, v);
+	/* The tracepoint has the value's low bits, of which the first is the present bit. */
+	m2d_emit(vm->ev, MARK_MMIO_SPTE, m2d_spte_hpa(vm, sptep).v, gfn, v & M2D_SPTE_ACC_ALL,
 		 m2d_spte_mmio_gen_mask(&vm->fmt, generation));
 }
