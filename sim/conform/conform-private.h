@@ -57,7 +57,8 @@ typedef struct {
 	bool emulating;                 /* an instruction, since the exit */
 	uint64_t store_addr;
 	uint32_t fault_event;
-	bool left; /* for userspace, in this window */
+	uint32_t entered; /* event: the guest, last */
+	bool left;        /* for userspace, in this window */
 	/* The window: from an exit to the next entry, or one operation. */
 	GArray *kernel; /* uint32_t: indices of compared events */
 	GArray *model;  /* M2dConfItem */
@@ -336,7 +337,8 @@ void m2d_conf_guest_free(M2dConform *c);
 uint64_t m2d_conf_guest_read(M2dConform *c, uint64_t gpa, unsigned size);
 void m2d_conf_guest_write(M2dConform *c, uint64_t gpa, unsigned size, uint64_t value);
 /* m2d_conf_locate_walk: note where the entries of the walk at event @i are, for a guest with this
- * CR3; @absent: it is for a fault for which hardware found nothing present; m2d_conf_note_store: it is for a store. All of both before the first event is driven. */
+ * CR3; @absent: it is for a fault for which hardware found nothing present; m2d_conf_note_store: it
+ * is for a store. All of both before the first event is driven. */
 void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, uint32_t i,
 			  bool absent);
 void m2d_conf_note_store(M2dConform *c, const M2dPteFormat *fmt, uint32_t i);

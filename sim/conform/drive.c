@@ -32,6 +32,33 @@ static bool of_entry(unsigned kind)
 	}
 }
 
+/* The fault of @op has the walk behind it that events of @kind are of: KVM began it anew, since an
+ * entry had changed when it was to be marked accessed. */
+static bool walked_already(const M2dConform *c, const M2dConfOp *op, unsigned kind)
+{
+	switch (kind) {
+	case M2D_CAP_WALK:
+	case M2D_CAP_WALK_ELEMENT:
+	case M2D_CAP_WALK_ACCESSED:
+	case M2D_CAP_WALK_DIRTY:
+		break;
+	default:
+		return false;
+	}
+	if (op->kind != M2D_CONF_OP_FAULT)
+		return false;
+	switch ((M2dPoint)c->vm->rt->task[op->actor]->point) {
+	case M2D_PT_GUEST_WALKED:
+	case M2D_PT_SLOT_FOUND:
+	case M2D_PT_SEQ_READ:
+	case M2D_PT_PFN_READ:
+	case M2D_PT_FAULT_LOCKED:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Go on until the model has done as much of @kind as the kernel. */
 static void advance(M2dConform *c, M2dConfTask *task, unsigned kind)
 {
@@ -45,6 +72,8 @@ static void advance(M2dConform *c, M2dConfTask *task, unsigned kind)
 				return;
 			continue;
 		}
+		if (walked_already(c, op, kind))
+			return;
 		/* The guest is entered when the kernel does. */
 		if (op->kind == M2D_CONF_OP_ENTER &&
 		    c->vm->rt->task[op->actor]->point == M2D_PT_MODE_IN_GUEST &&

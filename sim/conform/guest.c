@@ -296,6 +296,20 @@ M2dSptep m2d_conf_shadow_of(const M2dConform *c, const M2dConfTask *task, uint64
 	return 0;
 }
 
+/* Hardware found nothing where KVM sets an SPTE at event @set, and nobody has set it in between:
+ * KVM has dropped what the model still has. The guest cleared the entry, unseen, and it was made
+ * again. */
+static bool was_dropped(const M2dConform *c, const M2dConfTask *task, uint32_t set)
+{
+	const M2dCapEvent *fault = m2d_conf_event(c, task->fault_event);
+	const M2dCapEvent *e = m2d_conf_event(c, set);
+	gpointer at = GSIZE_TO_POINTER(e->u.set_spte.at);
+
+	return !(fault->u.page_fault.error & (M2D_PFEC_P | M2D_PFEC_RSVD)) &&
+	       (!(e->u.set_spte.spte & M2D_PTE_RW) || e->u.set_spte.spte & c->vm->fmt.dirty) &&
+	       m2d_conf_first_after(g_hash_table_lookup(c->set_at, at), task->entered) == set;
+}
+
 /* What hardware has done to the SPTE of the fault shows in what KVM does with it. It is set to what
  * it is in the model: it was dirty, which goes, since. It is not set at all, being what it should
  * be: it was accessed. Nothing else tells of either. */
@@ -311,6 +325,11 @@ static void hardware_used(M2dConform *c, const M2dConfTask *task, uint32_t i)
 		return;
 	old = used = m2d_spte_read(c->vm, p);
 	if (set != M2D_CONF_NONE && m2d_conf_event(c, set)->u.set_spte.gfn == gfn) {
+		if (m2d_spte_is_present(fmt, old) && was_dropped(c, task, set)) {
+			m2d_drop_spte(c->vm, p);
+			c->resyncs++;
+			return;
+		}
 		if (old != m2d_conf_event(c, set)->u.set_spte.spte || !m2d_spte_is_writable(old))
 			return;
 		used = old | fmt->dirty;
@@ -501,6 +520,7 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 
 	switch (e->kind) {
 	case M2D_CAP_ENTRY:
+		task->entered = i;
 		store_now(c, task, i);
 		break;
 	case M2D_CAP_WALK:

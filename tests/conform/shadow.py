@@ -26,7 +26,7 @@ CUTS = {
 # Without this duty at least so many of the kernel's events come out otherwise.
 DUTIES = {
     "ptmod-shadow": {"flush-sync-hw": 900, "sync-cr3": 60, "wrprot-shadowed": 100,
-                     "guest-ad": 500, "guest-d-writable": 100, "rmap-add": 100},
+                     "guest-ad": 5, "guest-d-writable": 100, "rmap-add": 100},
     "hv-shadow": {"sync-pv": 200, "flush-guest-hw": 50, "flush-sync-page": 40,
                   "mark-unsync-parents": 200, "wrprot-sync": 200, "check-requests": 60},
     "pae-shadow": {"sync-invlpg": 300, "flush-invlpg-spte": 200, "flush-load": 40},
@@ -58,6 +58,14 @@ class Cuts(Duties, unittest.TestCase):
         doc = replay(data("touch-shadow"))[0]
         walks = sum(n["kernel"] for kind, n in doc["events"].items() if "paging" in kind)
         self.assertGreater(walks, doc["total"]["kernel"])
+
+    def test_accessed_and_dirty(self):
+        """What the walker sets in the guest's tables is compared, though not counted."""
+        for args, share in (((), 1), (("--without", "guest-ad"), 0)):
+            events = replay(data("ptmod-shadow"), *args)[0]["events"]
+            for kind in ("kvm_mmu_set_accessed_bit", "kvm_mmu_set_dirty_bit"):
+                self.assertGreater(events[kind]["kernel"], 600)
+                self.assertEqual(events[kind]["predicted"], events[kind]["kernel"] * share)
 
     def test_inputs_are_told(self):
         """Guest entries that only an SPTE or a flush shows are in no share."""
