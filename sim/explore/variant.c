@@ -30,6 +30,16 @@ void m2d_ex_variant_free(M2dExVariant *v)
 	g_free(v);
 }
 
+char *m2d_ex_variant_end(const M2dExVariant *v)
+{
+	const char *end = m2d_ex_end_text(v->all->end);
+
+	if (v->bound < 0 || v->all->end == M2D_EX_STOPPED)
+		return g_strdup(end);
+	return g_strdup_printf("%s within %d preemption%s", end, v->bound,
+			       v->bound == 1 ? "" : "s");
+}
+
 static const M2dScnVariant *variant_of(const M2dExVariant *v)
 {
 	return v->variant >= 0 ? &v->scenario->variants[v->variant] : NULL;
@@ -243,6 +253,9 @@ M2dExVariant *m2d_ex_variant(const M2dScenario *scenario, int variant, const M2d
 	v->variant = variant;
 	v->kvm = g_strdup(m2d_ex_world_kvm(world));
 	v->repair.step = -1;
+	v->bound = how->search.engine == M2D_EX_EXHAUST || how->search.engine == M2D_EX_SHORTEST
+			   ? how->search.preemptions
+			   : -1;
 	v->ended = g_new0(uint64_t, scenario->n_steps + 1);
 	if (how->shortest)
 		v->all = first_look(m2d_ex_world_model(world), how);

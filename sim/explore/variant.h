@@ -27,7 +27,8 @@ typedef struct {
 	bool pass;
 	bool open;             /* not passed, and a search without its bounds may yet show it */
 	char *why;             /* one line, or NULL */
-	bool complete;         /* all schedules were covered, or up to the first violation */
+	int bound;             /* on preemptions; -1: none */
+	bool complete;         /* all schedules within it were covered */
 	M2dExResult *all;      /* of the engine asked for */
 	M2dExResult *shortest; /* of the search for the report, or NULL */
 	/* The schedule reported; NULL: no violation was found. */
@@ -48,5 +49,7 @@ typedef struct {
 /* m2d_ex_variant: NULL with @error if the world cannot be built, or the user interrupts. */
 M2dExVariant *m2d_ex_variant(const M2dScenario *scenario, int variant, const M2dScnOptions *options,
 			     const M2dExVariantOptions *how, GError **error);
+/* m2d_ex_variant_end: how the search ended, with the bound on preemptions; g_free(). */
+char *m2d_ex_variant_end(const M2dExVariant *variant);
 void m2d_ex_variant_free(M2dExVariant *variant);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dExVariant, m2d_ex_variant_free)

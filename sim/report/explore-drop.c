@@ -4,14 +4,14 @@
 char *m2d_explore_drop_text(const M2dExDrop *d)
 {
 	g_autofree char *name = m2d_ex_drop_name(d->search->scenario, &d->what);
+	g_autofree char *end = m2d_ex_variant_end(d->search);
 	GString *text = g_string_new(NULL);
 
 	g_string_append_printf(text, "%-13s  %-28s ", m2d_ex_drop_verdict_name(d->verdict), name);
 	if (d->why != NULL)
 		g_string_append(text, d->why);
 	else
-		g_string_append_printf(text, "%s; %" G_GUINT64_FORMAT " states",
-				       m2d_ex_end_text(d->search->all->end),
+		g_string_append_printf(text, "%s; %" G_GUINT64_FORMAT " states", end,
 				       d->search->all->states);
 	return g_string_free(text, FALSE);
 }

@@ -125,6 +125,7 @@ void m2d_explore_json_fields(M2dJson *j, const M2dExVariant *v)
 		m2d_json_string(j, NULL, written->expect[i].text);
 	m2d_json_array_end(j);
 	m2d_json_bool(j, "complete", v->complete);
+	m2d_json_int(j, "max_preemptions", v->bound);
 	m2d_json_string(j, "end", m2d_ex_end_text(v->all->end));
 	m2d_json_uint(j, "states", v->all->states);
 	m2d_json_uint(j, "transitions", v->all->transitions);

@@ -8,6 +8,7 @@ char *m2d_explore_verdict(const M2dExVariant *v)
 {
 	GString *text = g_string_new(NULL);
 	const char *name = v->variant >= 0 ? v->scenario->variants[v->variant].name : "";
+	g_autofree char *end = m2d_ex_variant_end(v);
 
 	g_string_append_printf(text, "%-4s  %-28s kvm %-8s ",
 			       v->pass   ? "pass"
@@ -20,7 +21,7 @@ char *m2d_explore_verdict(const M2dExVariant *v)
 				       v->preemptions == 1 ? "" : "s",
 				       v->is_shortest ? " (the shortest)" : "");
 	else
-		g_string_append_printf(text, "no violation, %s", m2d_ex_end_text(v->all->end));
+		g_string_append_printf(text, "no violation, %s", end);
 	/* Without a table of states, schedules are what there is to count. */
 	g_string_append_printf(
 		text, "; %" G_GUINT64_FORMAT " %s, %" G_GUINT64_FORMAT " transitions, %.2f s",

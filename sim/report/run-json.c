@@ -100,6 +100,7 @@ static void add_orders(M2dJson *json, const M2dExOrders *orders)
 	m2d_json_uint(json, "permutations", orders->perms);
 	if (v != NULL) {
 		m2d_json_bool(json, "complete", v->complete);
+		m2d_json_int(json, "max_preemptions", v->bound);
 		m2d_json_string(json, "end", m2d_ex_end_text(v->all->end));
 		m2d_json_uint(json, "states", v->all->states);
 		m2d_json_uint(json, "transitions", v->all->transitions);

@@ -179,17 +179,17 @@ char *m2d_run_verdict_text(const M2dScnRun *run)
 char *m2d_run_orders_text(const M2dExOrders *orders)
 {
 	const M2dExVariant *v = orders->search;
+	g_autofree char *end = v != NULL ? m2d_ex_variant_end(v) : NULL;
 	GString *text = g_string_new(NULL);
 
 	if (orders->perms != 0)
 		g_string_append_printf(text, "%u permutation%s", orders->perms,
 				       orders->perms == 1 ? "" : "s");
 	if (v != NULL)
-		g_string_append_printf(text,
-				       "%sexplored, %s: %" G_GUINT64_FORMAT " states, %.2f s%s%s",
-				       text->len != 0 ? "; " : "", m2d_ex_end_text(v->all->end),
-				       v->all->states, v->seconds, v->schedule != NULL ? ", " : "",
-				       v->schedule != NULL ? v->invariant : "");
+		g_string_append_printf(
+			text, "%sexplored, %s: %" G_GUINT64_FORMAT " states, %.2f s%s%s",
+			text->len != 0 ? "; " : "", end, v->all->states, v->seconds,
+			v->schedule != NULL ? ", " : "", v->schedule != NULL ? v->invariant : "");
 	if (text->len != 0)
 		return g_string_free(text, FALSE);
 	g_string_free(text, TRUE);

@@ -109,6 +109,17 @@ class Explore(CliMixin, unittest.TestCase):
         status, row = self.variant(PV_FLUSH, "--variant", "after", "--states", "100")
         self.assertEqual((status, row["verdict"], row["complete"]), (3, "pass", False))
 
+    def test_bound_is_told(self):
+        """What is complete within a bound on preemptions says so, whoever set the bound."""
+        for path, more, bound in ((PV_FLUSH, (), -1), (PV_FLUSH, ("--preemptions", "0"), 0),
+                                  (PV_FLUSH_3, (), 1)):
+            options = (path, "--variant", "after", *more)
+            self.assertEqual(self.variant(*options)[1]["max_preemptions"], bound)
+            text = run("explore", "-q", *options).stdout
+            self.assertIn("complete;" if bound < 0 else f"complete within {bound} preemption", text)
+        self.assertIn("explored, complete within 1 preemption: ",
+                      run("run", PV_FLUSH_3, "--variant", "after").stdout)
+
     def orders(self, claims, orders="as-written\nexplore", status=0):
         path = self.scenario(f"[orders]\n{orders}\n[final]\n{claims}")
         result = run("run", "--json", path)
