@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The hooks that gcc calls with -fsanitize=thread at each access of memory, in the copy of the
- * simulator that tools/observed.sh makes. The compiler passes them no context: what they fill is
- * the one variable of this file.
+ * Told of each access of memory in the copy of the simulator that tools/observed.sh makes. The
+ * compiler's hooks pass no context: what they fill is the one variable of this file.
  */
 #include "tools/observe.h"
 
@@ -30,59 +29,8 @@ static void touch(const void *p, uint64_t len)
 	}
 }
 
-#define HOOK(name, len)                                                                            \
-	void name(void *p);                                                                        \
-	void name(void *p)                                                                         \
-	{                                                                                          \
-		touch(p, len);                                                                     \
-	}
-
-HOOK(__tsan_read1, 1)
-HOOK(__tsan_read2, 2)
-HOOK(__tsan_read4, 4)
-HOOK(__tsan_read8, 8)
-HOOK(__tsan_read16, 16)
-HOOK(__tsan_write1, 1)
-HOOK(__tsan_write2, 2)
-HOOK(__tsan_write4, 4)
-HOOK(__tsan_write8, 8)
-HOOK(__tsan_write16, 16)
-HOOK(__tsan_unaligned_read2, 2)
-HOOK(__tsan_unaligned_read4, 4)
-HOOK(__tsan_unaligned_read8, 8)
-HOOK(__tsan_unaligned_read16, 16)
-HOOK(__tsan_unaligned_write2, 2)
-HOOK(__tsan_unaligned_write4, 4)
-HOOK(__tsan_unaligned_write8, 8)
-HOOK(__tsan_unaligned_write16, 16)
-
-void __tsan_read_range(void *p, unsigned long len);
-void __tsan_write_range(void *p, unsigned long len);
-void __tsan_func_entry(void *pc);
-void __tsan_func_exit(void);
-void __tsan_init(void);
-
-void __tsan_read_range(void *p, unsigned long len)
-{
-	touch(p, len);
-}
-
-void __tsan_write_range(void *p, unsigned long len)
-{
-	touch(p, len);
-}
-
-void __tsan_func_entry(void *pc)
-{
-}
-
-void __tsan_func_exit(void)
-{
-}
-
-void __tsan_init(void)
-{
-}
+#define M2D_HOOK(p, len, write) touch(p, len)
+#include "tools/hooks.h"
 
 /* What the copy calls in place of functions of the C library, which have no hooks. */
 void *m2d_observed_memcpy(void *to, const void *from, size_t n);

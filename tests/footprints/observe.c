@@ -51,61 +51,8 @@ static void access_at(const void *p, uint64_t len, bool write)
 	now.fn(off, len, write, now.data);
 }
 
-/* --- the compiler's hooks --------------------------------------------------------------------- */
-
-#define HOOK(name, len, write)                                                                     \
-	void name(void *p);                                                                        \
-	void name(void *p)                                                                         \
-	{                                                                                          \
-		access_at(p, len, write);                                                          \
-	}
-
-HOOK(__tsan_read1, 1, false)
-HOOK(__tsan_read2, 2, false)
-HOOK(__tsan_read4, 4, false)
-HOOK(__tsan_read8, 8, false)
-HOOK(__tsan_read16, 16, false)
-HOOK(__tsan_write1, 1, true)
-HOOK(__tsan_write2, 2, true)
-HOOK(__tsan_write4, 4, true)
-HOOK(__tsan_write8, 8, true)
-HOOK(__tsan_write16, 16, true)
-HOOK(__tsan_unaligned_read2, 2, false)
-HOOK(__tsan_unaligned_read4, 4, false)
-HOOK(__tsan_unaligned_read8, 8, false)
-HOOK(__tsan_unaligned_read16, 16, false)
-HOOK(__tsan_unaligned_write2, 2, true)
-HOOK(__tsan_unaligned_write4, 4, true)
-HOOK(__tsan_unaligned_write8, 8, true)
-HOOK(__tsan_unaligned_write16, 16, true)
-
-void __tsan_read_range(void *p, unsigned long len);
-void __tsan_write_range(void *p, unsigned long len);
-void __tsan_func_entry(void *pc);
-void __tsan_func_exit(void);
-void __tsan_init(void);
-
-void __tsan_read_range(void *p, unsigned long len)
-{
-	access_at(p, len, false);
-}
-
-void __tsan_write_range(void *p, unsigned long len)
-{
-	access_at(p, len, true);
-}
-
-void __tsan_func_entry(void *pc)
-{
-}
-
-void __tsan_func_exit(void)
-{
-}
-
-void __tsan_init(void)
-{
-}
+#define M2D_HOOK(p, len, write) access_at(p, len, write)
+#include "tools/hooks.h"
 
 /* --- functions that the compiler does not instrument ------------------------------------------ */
 

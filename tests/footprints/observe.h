@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Every byte of the arena that a step reads and writes. The simulator is compiled once more with
- * the compiler's instrumentation for data races, whose hooks are in observe.c: reads come from
- * there, writes from the one way to write to the arena.
+ * the compiler's instrumentation for data races (tools/hooks.h): reads come from there, writes from
+ * the one way to write to the arena.
  */
 #pragma once
 
