@@ -29,18 +29,10 @@
 #define SLEEP_NONE 0u
 #define ON_STACK   M2D_BIT(63) /* of a stack hash: see on_stack() */
 
-/* Where a step leads, before it is taken. */
-typedef struct {
-	uint64_t key, key2;
-	uint32_t known; /* 0: it is not */
-	uint8_t actor;  /* M2D_EX_MAX_ACTORS: nobody was asked */
-	uint8_t alt;
-} Ahead;
-
 typedef struct {
 	M2dMark mark;
 	uint64_t key;
-	Ahead ahead;        /* of the choice after the one being explored */
+	uint32_t enabled;
 	uint32_t pending;   /* actors still to be explored here */
 	uint32_t sleep;     /* asleep: from above, plus those explored here */
 	uint8_t actor, alt; /* being explored */
@@ -50,13 +42,22 @@ typedef struct {
 	uint8_t preemptions;
 	bool reduced; /* pending is a persistent set smaller than the enabled actors */
 	bool back;    /* the actor being explored led back to the stack */
+	bool first;   /* it is the first choice here */
 } Frame;
+
+/* The slot of a state in the table, or where it would go. */
+typedef struct {
+	uint64_t slot;
+	bool there;
+} Place;
 
 typedef struct {
 	M2dExRun *run;
 	M2dExTable table;
-	Frame *frame; /* the search stack: each frame's choice is a step of the schedule */
+	Frame *frame;      /* the search stack: each frame's choice is a step of the schedule */
+	M2dExAhead *ahead; /* n_ahead for each frame */
 	uint64_t n, room;
+	unsigned n_ahead;
 	GHashTable *stack; /* keys of the states on the stack, with reductions by persistent sets */
 	bool bounded, sleep, persistent;
 } Search;
@@ -71,16 +72,46 @@ static uint64_t state_key(const Search *s, unsigned last)
 	return key_of(s, s->run->m->arena->hash, last);
 }
 
-/* Mask of actors that can move; @alts: in how many ways. */
-static uint32_t find_enabled(const M2dExModel *m, uint8_t alts[M2D_EX_MAX_ACTORS])
+static void more_room(Search *s)
 {
-	uint32_t mask = 0;
+	s->room = s->room != 0 ? 2 * s->room : 256;
+	s->frame = g_renew(Frame, s->frame, s->room);
+	s->ahead = g_renew(M2dExAhead, s->ahead, s->room * s->n_ahead);
+}
 
+/* Where the choices of frame @n lead. */
+static M2dExAhead *ahead_of(const Search *s, uint64_t n)
+{
+	return s->ahead + n * s->n_ahead;
+}
+
+/* Find out who can move in the present state, and where that leads as far as it is known, for the
+ * next frame; ask for the slots of the states there, which arrive while others are looked at. */
+static void look(Search *s, unsigned last)
+{
+	const M2dExModel *m = s->run->m;
+	M2dExAhead *ahead;
+	Frame *f;
+
+	if (s->n == s->room)
+		more_room(s);
+	f = &s->frame[s->n];
+	ahead = ahead_of(s, s->n);
+	if (s->n_ahead != 0)
+		m->look(m->data, s->n != 0 ? ahead - s->n_ahead : NULL, ahead, f->alts);
+	f->enabled = 0;
 	for (unsigned a = 0; a < m->n_actors; a++) {
-		alts[a] = (uint8_t)m->enabled(m->data, a);
-		mask |= (uint32_t)(alts[a] != 0) << a;
+		if (s->n_ahead == 0)
+			f->alts[a] = (uint8_t)m->enabled(m->data, a);
+		f->enabled |= (uint32_t)(f->alts[a] != 0) << a;
+		for (unsigned alt = 0; alt < MIN(f->alts[a], m->look_alts); alt++) {
+			const M2dExAhead *to = &ahead[a * m->look_alts + alt];
+
+			if (s->n_ahead != 0 && to->known != 0)
+				m2d_ex_table_prefetch(&s->table,
+						      key_of(s, to->hash, m2d_ex_ran(m, last, a)));
+		}
 	}
-	return mask;
 }
 
 /* Actors in @sleep whose next step commutes with @actor's next step. */
@@ -184,6 +215,14 @@ static void report(const Search *s, unsigned violation, uint64_t n)
 	g_free(path);
 }
 
+static Place find(const Search *s, uint64_t key, uint64_t key2)
+{
+	Place p;
+
+	p.slot = m2d_ex_table_find(&s->table, key, key2, &p.there);
+	return p;
+}
+
 /* Nothing is to be explored from a state that was stored with @stored. */
 static bool covered(const Search *s, uint32_t stored, unsigned preemptions, uint32_t sleep)
 {
@@ -193,38 +232,30 @@ static bool covered(const Search *s, uint32_t stored, unsigned preemptions, uint
 	return (stored & ~sleep) == 0 || M2D_EX_MUTANT == MUTANT_NO_STORED_SLEEP;
 }
 
-/* Enter the present state. False: nothing (new) is to be explored from it. */
-static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep)
+/* Enter the present state, which look() was told of; @place is that in the table. False: nothing
+ * (new) is to be explored from it. */
+static bool enter(Search *s, Place place, unsigned last, unsigned preemptions, uint32_t sleep)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
-	uint64_t key = state_key(s, last), key2 = m->arena->hash2, slot;
-	uint32_t enabled, pending, set;
-	bool there;
-	Frame f = {.key = key,
-		   .last = (uint8_t)last,
-		   .preemptions = (uint8_t)preemptions,
-		   .ahead.actor = M2D_EX_MAX_ACTORS};
+	uint64_t key = state_key(s, last), slot = place.slot;
+	uint32_t pending, set;
+	Frame *f = &s->frame[s->n];
 
-	slot = m2d_ex_table_find(&s->table, key, key2, &there);
-	if (there) {
+	f->reduced = false;
+	if (place.there && s->bounded) {
+		m2d_ex_table_set(&s->table, slot, (uint16_t)preemptions);
+		pending = f->enabled;
+	} else if (place.there) {
 		uint32_t stored = m2d_ex_table_value(&s->table, slot);
 
-		if (covered(s, stored, preemptions, sleep))
-			return false;
-		enabled = find_enabled(m, f.alts);
-		if (s->bounded) {
-			m2d_ex_table_set(&s->table, slot, (uint16_t)preemptions);
-			pending = enabled;
-		} else {
-			pending = stored & ~sleep;
-			/* What the visits before explored may not sleep behind this one: they may
-			 * be under way still, on a cycle. */
-			sleep &= stored;
-			m2d_ex_table_set(&s->table, slot, (uint16_t)sleep);
-			set = persistent_set(s, enabled);
-			f.reduced = set != enabled;
-		}
+		pending = stored & ~sleep;
+		/* What the visits before explored may not sleep behind this one: they may be under
+		 * way still, on a cycle. */
+		sleep &= stored;
+		m2d_ex_table_set(&s->table, slot, (uint16_t)sleep);
+		set = persistent_set(s, f->enabled);
+		f->reduced = set != f->enabled;
 	} else {
 		run->r->states++;
 		if (run->o->max_states != 0 && run->r->states > run->o->max_states) {
@@ -232,13 +263,12 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 			run->stop = true;
 			return false;
 		}
-		enabled = find_enabled(m, f.alts);
-		if (enabled == 0)
+		if (f->enabled == 0)
 			report(s, 0, s->n);
-		pending = persistent_set(s, enabled);
-		f.reduced = pending != enabled;
+		pending = persistent_set(s, f->enabled);
+		f->reduced = pending != f->enabled;
 		pending &= ~sleep;
-		slot = m2d_ex_table_add(&s->table, slot, key, key2,
+		slot = m2d_ex_table_add(&s->table, slot, key, m->arena->hash2,
 					s->bounded ? (uint16_t)preemptions : (uint16_t)sleep);
 		if (slot == UINT64_MAX) {
 			run->r->end = M2D_EX_BOUND_MEMORY;
@@ -248,15 +278,16 @@ static bool enter(Search *s, unsigned last, unsigned preemptions, uint32_t sleep
 	}
 	if (pending == 0)
 		return false;
-	f.pending = pending;
-	f.sleep = sleep;
-	f.actor = M2D_EX_MAX_ACTORS;
-	f.mark = m2d_arena_mark(m->arena);
-	if (s->n == s->room) {
-		s->room = s->room != 0 ? 2 * s->room : 256;
-		s->frame = g_renew(Frame, s->frame, s->room);
-	}
-	s->frame[s->n++] = f;
+	f->key = key;
+	f->last = (uint8_t)last;
+	f->preemptions = (uint8_t)preemptions;
+	f->pending = pending;
+	f->sleep = sleep;
+	f->actor = M2D_EX_MAX_ACTORS;
+	f->back = false;
+	f->first = false;
+	f->mark = m2d_arena_mark(m->arena);
+	s->n++;
 	if (s->stack != NULL) {
 		uint64_t *k = g_new(uint64_t, 1);
 
@@ -278,8 +309,10 @@ static unsigned first_of(const Frame *f, uint32_t pending)
 /* The next choice at @f; false: all are explored. */
 static bool next_choice(const Search *s, Frame *f)
 {
-	if (f->actor != M2D_EX_MAX_ACTORS && ++f->alt < f->n_alts)
+	if (f->actor != M2D_EX_MAX_ACTORS && ++f->alt < f->n_alts) {
+		f->first = false;
 		return true;
+	}
 	/* One that led back to the stack may sleep nowhere: what comes behind it is explored from
 	 * there only if the set there has it. */
 	if (f->actor != M2D_EX_MAX_ACTORS && s->sleep && !f->back)
@@ -287,40 +320,13 @@ static bool next_choice(const Search *s, Frame *f)
 	if (f->pending == 0)
 		return false;
 	f->back = false;
+	f->first = f->actor == M2D_EX_MAX_ACTORS;
 	f->actor = (uint8_t)first_of(f, f->pending);
 	f->pending &= ~(1u << f->actor);
 	f->alt = 0;
 	f->n_alts = f->alts[f->actor];
 	g_assert(f->n_alts <= M2D_EX_MAX_ALTS);
 	return f->n_alts != 0 || next_choice(s, f);
-}
-
-/* Ask where a step leads, and for the slot of that state: it arrives while another is looked at. */
-static Ahead look(const Search *s, unsigned last, unsigned actor, unsigned alt)
-{
-	const M2dExModel *m = s->run->m;
-	Ahead a = {.actor = (uint8_t)actor, .alt = (uint8_t)alt};
-	uint64_t hash = 0;
-
-	a.known = m->peek(m->data, actor, alt, &hash, &a.key2);
-	a.key = key_of(s, hash, m2d_ex_ran(m, last, actor));
-	if (a.known != 0)
-		m2d_ex_table_prefetch(&s->table, a.key);
-	return a;
-}
-
-/* Where the choice at @f leads, after a look at where the next one does. */
-static Ahead look_ahead(const Search *s, Frame *f)
-{
-	Ahead now = f->ahead;
-
-	if (now.actor != f->actor || now.alt != f->alt)
-		now = look(s, f->last, f->actor, f->alt);
-	if (f->alt + 1u < f->n_alts)
-		f->ahead = look(s, f->last, f->actor, f->alt + 1u);
-	else if (f->pending != 0)
-		f->ahead = look(s, f->last, first_of(f, f->pending), 0);
-	return now;
 }
 
 /* Everything that a reduced set left out, since it led back to the stack. */
@@ -333,57 +339,123 @@ static void widen(const Search *s, Frame *f)
 	f->pending = m2d_ex_enabled(s->run->m) & ~f->sleep & ~(1u << f->actor);
 }
 
+/* What comes of the choice at a frame. */
+typedef struct {
+	unsigned ran, preemptions;
+	uint32_t sleep;
+	Place place; /* of the state that it leads to */
+} Taken;
+
+static bool is_covered(const Search *s, const Taken *t)
+{
+	return t->place.there &&
+	       covered(s, m2d_ex_table_value(&s->table, t->place.slot), t->preemptions, t->sleep);
+}
+
+/* Nothing but what was left out of a reduced set is to be explored behind the choice at @f, which
+ * leads back to the stack; the present state is that of @f. */
+static void go_back(const Search *s, Frame *f)
+{
+	f->back = true;
+	widen(s, f);
+}
+
+/* Take the choice at the last frame, which leads to @ahead. False: nothing has to be explored
+ * there, and the present state is that of the frame. */
+static bool take_known(Search *s, const M2dExAhead *ahead, Taken *t)
+{
+	const M2dExModel *m = s->run->m;
+	Frame *f = &s->frame[s->n - 1];
+	uint64_t key = key_of(s, ahead->hash, t->ran);
+	/* Most first choices lead to new states, most others to known ones. */
+	bool first = f->first, make = first;
+
+	s->run->r->transitions++;
+	if (on_stack(s, key)) {
+		m->again(m->data, ahead->known, false);
+		go_back(s, f);
+		return false;
+	}
+	if (!first) {
+		t->place = find(s, key, ahead->hash2);
+		make = !is_covered(s, t);
+	}
+	m->again(m->data, ahead->known, make);
+	if (!make)
+		return false;
+	/* The slot of the first arrives meanwhile. */
+	look(s, t->ran);
+	if (!first)
+		return true;
+	t->place = find(s, key, ahead->hash2);
+	if (!is_covered(s, t))
+		return true;
+	m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
+	return false;
+}
+
+/* The same where it is not known where it leads. */
+static bool take_unknown(Search *s, Taken *t)
+{
+	M2dExRun *run = s->run;
+	const M2dExModel *m = run->m;
+	Frame *f = &s->frame[s->n - 1];
+	uint64_t key;
+	unsigned bad;
+	bool back;
+
+	m->step(m->data, f->actor, f->alt);
+	run->r->transitions++;
+	bad = m->violation != NULL ? m->violation(m->data) : 0;
+	key = state_key(s, t->ran);
+	if (bad != 0)
+		report(s, bad, s->n);
+	if (s->n >= run->o->max_steps) {
+		run->r->end = M2D_EX_BOUND_STEPS;
+		run->stop = true;
+	}
+	back = !run->stop && bad == 0 && on_stack(s, key);
+	if (!run->stop && bad == 0 && !back) {
+		t->place = find(s, key, m->arena->hash2);
+		if (!is_covered(s, t)) {
+			look(s, t->ran);
+			return true;
+		}
+	}
+	m2d_arena_rollback(m->arena, f->mark);
+	if (back)
+		go_back(s, f);
+	return false;
+}
+
 static void take(Search *s, Frame *f)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
-	unsigned last = f->last, actor = f->actor, preemptions = f->preemptions, bad;
-	unsigned ran = m2d_ex_ran(m, last, actor);
-	uint32_t sleep = s->sleep ? still_asleep(s, f->sleep, actor) : SLEEP_NONE;
-	uint64_t depth = s->n;
-	M2dMark mark = f->mark;
-	Ahead ahead = {.known = 0};
+	M2dMark mark = f->mark; /* frames may move */
+	unsigned last = f->last;
+	Taken t = {.ran = m2d_ex_ran(m, last, f->actor),
+		   .preemptions = f->preemptions,
+		   .sleep = s->sleep ? still_asleep(s, f->sleep, f->actor) : SLEEP_NONE};
+	M2dExAhead known = {.known = 0};
+	bool open;
 
 	if (s->bounded) {
-		preemptions +=
-			last < M2D_EX_MAX_ACTORS && last != ran && m->enabled(m->data, last) != 0;
-		if ((int)preemptions > run->o->preemptions)
+		t.preemptions +=
+			last < M2D_EX_MAX_ACTORS && last != t.ran && m->enabled(m->data, last) != 0;
+		if ((int)t.preemptions > run->o->preemptions)
 			return;
 	}
-	if (m->peek != NULL && s->stack == NULL && depth < run->o->max_steps)
-		ahead = look_ahead(s, f);
-	if (ahead.known != 0) {
-		bool there;
-		uint64_t slot = m2d_ex_table_find(&s->table, ahead.key, ahead.key2, &there);
-
-		if (there && covered(s, m2d_ex_table_value(&s->table, slot), preemptions, sleep)) {
-			m->again(m->data, ahead.known, false);
-			run->r->transitions++;
-			m2d_ex_tick(run);
-			return;
-		}
-		m->again(m->data, ahead.known, true);
-	} else {
-		m->step(m->data, actor, f->alt);
-		m2d_ex_table_prefetch(&s->table, state_key(s, ran));
-	}
-	run->r->transitions++;
-	bad = ahead.known == 0 && m->violation != NULL ? m->violation(m->data) : 0;
-	if (bad != 0)
-		report(s, bad, depth);
-	if (depth >= run->o->max_steps) {
-		run->r->end = M2D_EX_BOUND_STEPS;
-		run->stop = true;
-	}
-	if (!run->stop && on_stack(s, state_key(s, ran))) {
-		/* In the state of @f again to look at who is enabled there. */
+	/* The last step of the longest schedule is not to be missed. */
+	if (s->n_ahead != 0 && f->alt < m->look_alts && s->n < run->o->max_steps)
+		known = ahead_of(s, s->n - 1)[f->actor * m->look_alts + f->alt];
+	open = known.known != 0 ? take_known(s, &known, &t) : take_unknown(s, &t);
+	if (run->stop || !m2d_ex_tick(run)) {
+		if (open)
+			m2d_arena_rollback(m->arena, mark);
+	} else if (open && !enter(s, t.place, t.ran, t.preemptions, t.sleep)) {
 		m2d_arena_rollback(m->arena, mark);
-		f->back = true;
-		widen(s, f);
-		return;
 	}
-	if (run->stop || bad != 0 || !m2d_ex_tick(run) || !enter(s, ran, preemptions, sleep))
-		m2d_arena_rollback(m->arena, mark);
 }
 
 void m2d_ex_exhaust(M2dExRun *run)
@@ -393,11 +465,15 @@ void m2d_ex_exhaust(M2dExRun *run)
 	s.bounded = run->o->preemptions >= 0;
 	s.sleep = !run->o->no_sleep && !s.bounded && run->m->footprint != NULL;
 	s.persistent = !run->o->no_persistent && !s.bounded && run->m->future != NULL;
-	m2d_ex_table_init(&s.table, run->o->wide, run->o->max_bytes);
+	m2d_ex_table_init(&s.table, s.sleep || s.bounded, run->o->wide, run->o->max_bytes);
 	m2d_arena_hash_twice(run->m->arena, run->o->wide);
 	if (s.persistent)
 		s.stack = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-	enter(&s, M2D_EX_MAX_ACTORS, 0, SLEEP_NONE);
+	if (run->m->look != NULL)
+		s.n_ahead = run->m->n_actors * run->m->look_alts;
+	look(&s, M2D_EX_MAX_ACTORS);
+	enter(&s, find(&s, state_key(&s, M2D_EX_MAX_ACTORS), run->m->arena->hash2),
+	      M2D_EX_MAX_ACTORS, 0, SLEEP_NONE);
 	while (s.n != 0) {
 		Frame *f = &s.frame[s.n - 1];
 
@@ -417,5 +493,6 @@ void m2d_ex_exhaust(M2dExRun *run)
 	m2d_ex_table_clear(&s.table);
 	m2d_arena_hash_twice(run->m->arena, false);
 	g_free(s.frame);
+	g_free(s.ahead);
 	g_clear_pointer(&s.stack, g_hash_table_unref);
 }

@@ -7,16 +7,17 @@
 /* --- fingerprints of visited states ------------------------------------------------------------
  */
 
-/* Fingerprints, and 16 bits that the engine keeps with each. */
+/* Fingerprints, and 16 bits that an engine may keep with each. */
 typedef struct {
 	uint8_t *slot;
-	unsigned slot_bytes; /* key, value and with wide fingerprints the second half */
-	uint64_t capacity, n;
-	uint64_t max_bytes; /* 0: no bound */
-	bool crowded;       /* the last slot is used */
+	unsigned slot_bytes;
+	uint64_t capacity, n, limit; /* slots, used ones, when to grow */
+	uint64_t max_bytes;          /* 0: no bound */
+	bool crowded;                /* the last slot is used */
 } M2dExTable;
 
-void m2d_ex_table_init(M2dExTable *table, bool wide, uint64_t max_bytes);
+/* m2d_ex_table_init: without @values what is kept with each is 0 always. */
+void m2d_ex_table_init(M2dExTable *table, bool values, bool wide, uint64_t max_bytes);
 void m2d_ex_table_clear(M2dExTable *table);
 /* m2d_ex_table_prefetch: the state will be looked for soon. */
 void m2d_ex_table_prefetch(const M2dExTable *table, uint64_t key);

@@ -40,6 +40,15 @@ static inline bool m2d_fp_dependent(const M2dFootprint *a, const M2dFootprint *b
 	       (b->write & (a->read | a->enable)) != 0;
 }
 
+/* Where a step leads, if that is known without taking it, and that it breaks nothing. */
+typedef struct {
+	uint64_t hash, hash2; /* of the state there */
+	uint32_t known;       /* a number for again(); 0: it is not known */
+	/* The model's: where the actor is, and what that means. */
+	uint32_t era;
+	uint64_t place_high, place_low;
+} M2dExAhead;
+
 typedef struct {
 	M2dArena *arena; /* all state; a journal is attached by the engine */
 	unsigned n_actors;
@@ -51,9 +60,12 @@ typedef struct {
 	unsigned (*enabled)(void *data, unsigned actor);
 	/* Take it. Only through m2d_set*(). */
 	void (*step)(void *data, unsigned actor, unsigned alt);
-	/* Where the step would lead, if that is known without taking it, and that it breaks
-	 * nothing: a number for again(), and the hashes there; 0: not known. Both may be NULL. */
-	uint32_t (*peek)(void *data, unsigned actor, unsigned alt, uint64_t *hash, uint64_t *hash2);
+	/* For each actor, in how many ways it can move, as enabled(), and for each of the first
+	 * @look_alts of them where it leads: @ahead[actor * look_alts + alt]. @before: what this
+	 * gave in the state before the step that was just taken; NULL: it was not asked. Itself
+	 * NULL, as again(): nothing is ever known. */
+	void (*look)(void *data, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways);
+	unsigned look_alts;
 	/* It is taken after all (@make), or counts as taken. */
 	void (*again)(void *data, uint32_t known, bool make);
 	/* Footprint of the actor's next step (of all alternatives), enabled or not. NULL:

@@ -1,71 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "sim/explore/memo.h"
+#include "sim/explore/memo-private.h"
 
 #include <string.h>
 
-#include "sim/explore/worlds-private.h"
-
-/* Bounds of memory: 16 bytes a node, 24 a change. */
+/* Bounds of memory: 16 bytes a node, 24 a change, 4 a word that is read. */
 #define MAX_NODES   (UINT32_C(4) << 20)
 #define MAX_CHANGES (UINT32_C(1) << 20)
-
-#define MAX_ALTS 2u
-#define N_ROOTS  256u
-
-/* If the word has the value, the next node is the one behind; else it is @other, 0: unknown. The
- * end of a path asks for a value that its word, the first of the arena, never has. */
-typedef struct {
-	uint32_t word, other;
-	uint64_t value;
-} Node;
-
-#define END M2D_BIT(31)
-
-/* What a step did. */
-typedef struct {
-	M2dArenaDelta delta;
-	uint32_t first, n;             /* changes */
-	uint32_t first_count, n_count; /* statistics */
-	uint64_t hits;                 /* not counted yet */
-	/* It depends on where the arena ended, since it laid something out there; 0: it does not.
-	 * @next: what was read led elsewhere with another end; 0: none. */
-	uint64_t end;
-	uint32_t next;
-} Effect;
-
-/* One counter and what the step added to it. */
-typedef struct {
-	uint32_t which, by;
-} Count;
-
-struct _M2dExMemo {
-	M2dExWorld *x;
-	const M2dExObserved *observed;
-	M2dExReads reads;
-	uint64_t room; /* words that @reads has room for */
-	GArray *node, *effect, *change, *count;
-	uint64_t *before, *after; /* counters */
-	unsigned n_counters;
-	uint64_t premises[M2D_N_INVARIANTS]; /* of repeated steps */
-	uint64_t hits;
-	bool due; /* a probe */
-	uint32_t root[M2D_EX_MAX_ACTORS][MAX_ALTS][N_ROOTS];
-};
+#define MAX_READS   (UINT32_C(8) << 20)
 
 M2dExMemo *m2d_ex_memo_new(M2dExWorld *x, const M2dExObserved *observed)
 {
 	M2dExMemo *m = g_new0(M2dExMemo, 1);
-	Node no_node = {0};
-	Effect no_effect = {0};
+	M2dExNode no_node = {0};
+	M2dExEffect no_effect = {0};
+	M2dExBrief no_brief = {0};
 
 	m->x = x;
 	m->observed = observed;
-	m->node = g_array_new(FALSE, FALSE, sizeof(Node));
-	m->effect = g_array_new(FALSE, FALSE, sizeof(Effect));
+	m->node = g_array_new(FALSE, FALSE, sizeof(M2dExNode));
+	m->effect = g_array_new(FALSE, FALSE, sizeof(M2dExEffect));
 	m->change = g_array_new(FALSE, FALSE, sizeof(M2dArenaChange));
-	m->count = g_array_new(FALSE, FALSE, sizeof(Count));
+	m->count = g_array_new(FALSE, FALSE, sizeof(M2dExCount));
+	m->read = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	m->due = g_array_new(FALSE, FALSE, sizeof(M2dExDue));
+	m->brief = g_array_new(FALSE, FALSE, sizeof(M2dExBrief));
+	m2d_ex_places_init(m);
 	g_array_append_val(m->node, no_node);
 	g_array_append_val(m->effect, no_effect);
+	g_array_append_val(m->brief, no_brief);
 	m->n_counters = M2D_N_INVARIANTS + M2D_N_POINTS + x->s->n_steps;
 	m->before = g_new0(uint64_t, m->n_counters);
 	m->after = g_new0(uint64_t, m->n_counters);
@@ -80,6 +42,10 @@ void m2d_ex_memo_free(M2dExMemo *m)
 	g_array_unref(m->effect);
 	g_array_unref(m->change);
 	g_array_unref(m->count);
+	g_array_unref(m->read);
+	g_array_unref(m->brief);
+	g_array_unref(m->due);
+	m2d_ex_places_clear(m);
 	g_free(m->reads.touched);
 	g_free(m->reads.word);
 	g_free(m->before);
@@ -99,7 +65,7 @@ static void get_counters(const M2dExMemo *m, uint64_t *n)
 	memcpy(n + M2D_N_POINTS, x->ended, x->s->n_steps * sizeof(uint64_t));
 }
 
-static void add_count(M2dExMemo *m, Count c, uint64_t times)
+static void add_count(M2dExMemo *m, M2dExCount c, uint64_t times)
 {
 	uint64_t n = times * c.by;
 
@@ -114,10 +80,11 @@ static void add_count(M2dExMemo *m, Count c, uint64_t times)
 void m2d_ex_memo_count(M2dExMemo *m)
 {
 	for (guint i = 0; i < m->effect->len; i++) {
-		Effect *e = &g_array_index(m->effect, Effect, i);
+		M2dExEffect *e = &g_array_index(m->effect, M2dExEffect, i);
 
 		for (uint32_t k = 0; k < e->n_count && e->hits != 0; k++)
-			add_count(m, g_array_index(m->count, Count, e->first_count + k), e->hits);
+			add_count(m, g_array_index(m->count, M2dExCount, e->first_count + k),
+				  e->hits);
 		e->hits = 0;
 	}
 }
@@ -133,11 +100,11 @@ uint64_t m2d_ex_memo_premises(M2dExMemo *m, M2dInvariantId id)
 	return m->premises[id];
 }
 
-/* --- the tree --------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 /* Any function of the state will do to choose one of the actor's trees; this one tells most steps
  * apart. */
-static uint32_t *root_of(M2dExMemo *m, unsigned actor, unsigned alt)
+uint32_t *m2d_ex_memo_root(M2dExMemo *m, unsigned actor, unsigned alt)
 {
 	const M2dTask *t = m->x->w->vm->rt->task[actor];
 	uint64_t head, frame;
@@ -148,90 +115,18 @@ static uint32_t *root_of(M2dExMemo *m, unsigned actor, unsigned alt)
 	return &m->root[actor][alt][head >> 56];
 }
 
-/* The effect that the present state leads to; NULL: none is known. */
-static Effect *find(const M2dExMemo *m, uint32_t root)
-{
-	const M2dArena *arena = m->x->model.arena;
-	const uint64_t *word = (const uint64_t *)(const void *)arena->base;
-	const Node *node = (const Node *)(const void *)m->node->data, *n = &node[root];
-	Effect *e = (Effect *)(void *)m->effect->data;
-
-	if (root == 0)
-		return NULL;
-	for (;;) {
-		if (m2d_likely(word[n->word] == n->value)) {
-			n++;
-			continue;
-		}
-		if (n->other & END)
-			break;
-		if (n->other == 0)
-			return NULL;
-		n = &node[n->other];
-	}
-	for (uint32_t i = n->other & ~END; i != 0; i = e[i].next)
-		if (e[i].end == 0 || e[i].end == arena->used)
-			return &e[i];
-	return NULL;
-}
-
-/* Enter what was read, from the state before the step, as a way to @effect. False: the step before
- * that led here read other words. */
-static bool enter(M2dExMemo *m, uint32_t *root, Effect *effect)
-{
-	const uint64_t *word = (const uint64_t *)(const void *)m->x->model.arena->base;
-	Node end = {0, END | m->effect->len, 1};
-	uint32_t i = *root, k = 0, at = 0;
-
-	/* The way that is known. */
-	while (i != 0) {
-		Node *n = &g_array_index(m->node, Node, i);
-
-		if (n->other & END) {
-			/* All of it: the arena ended elsewhere. */
-			if (k != m->reads.n || effect->end == 0)
-				return false;
-			effect->next = n->other & ~END;
-			n->other = end.other;
-			return true;
-		}
-		if (k >= m->reads.n || n->word != m->reads.word[k])
-			return false;
-		if (word[n->word] == n->value) {
-			i++;
-			k++;
-		} else {
-			at = i;
-			i = n->other;
-		}
-	}
-	if (at == 0)
-		*root = m->node->len;
-	else
-		g_array_index(m->node, Node, at).other = m->node->len;
-	for (; k < m->reads.n; k++) {
-		Node n = {m->reads.word[k], 0, word[m->reads.word[k]]};
-
-		g_array_append_val(m->node, n);
-	}
-	g_array_append_val(m->node, end);
-	return true;
-}
-
-/* --- steps ------------------------------------------------------------------------------------ */
-
 static void watch(M2dExMemo *m)
 {
 	const M2dArena *arena = m->x->model.arena;
 	M2dExReads *r = &m->reads;
 
 	r->n_words = arena->used / 8;
-	if (r->n_words > m->room) {
-		m->room = 2 * r->n_words;
+	if (r->n_words > m->reads_room) {
+		m->reads_room = 2 * r->n_words;
 		g_free(r->touched);
 		g_free(r->word);
-		r->touched = g_new0(uint8_t, m->room);
-		r->word = g_new(uint32_t, m->room);
+		r->touched = g_new0(uint8_t, m->reads_room);
+		r->word = g_new(uint32_t, m->reads_room);
 	}
 	r->base = arena->base;
 	r->n = 0;
@@ -247,19 +142,65 @@ static void end_watch(M2dExMemo *m)
 		r->touched[r->word[i]] = 0;
 }
 
-static void keep(M2dExMemo *m, uint32_t *root, M2dMark mark)
+/* Enter what was read, in the state before the step, as a way to @e. Returns its number. */
+static uint32_t keep(M2dExMemo *m, uint32_t *root, const M2dExEffect *e, const M2dExBrief *b)
+{
+	uint32_t i = m->effect->len;
+
+	m2d_ex_places_note(m, b->actor, m->reads.word, m->reads.n,
+			   &g_array_index(m->change, M2dArenaChange, e->first), e->n);
+	g_array_append_val(m->effect, *e);
+	g_array_append_val(m->brief, *b);
+	if (!m2d_ex_memo_enter(m, m->node, root, m->reads.word, m->reads.n, i,
+			       &m2d_ex_memo_effect(m, i)->next)) {
+		g_array_set_size(m->effect, i);
+		g_array_set_size(m->brief, i);
+		return 0;
+	}
+	m2d_ex_memo_effect(m, i)->first_read = m->read->len;
+	m2d_ex_memo_effect(m, i)->n_read = m->reads.n;
+	g_array_append_vals(m->read, m->reads.word, m->reads.n);
+	return i;
+}
+
+static bool is_full(const M2dExMemo *m)
+{
+	return m->node->len >= MAX_NODES || m->change->len >= MAX_CHANGES ||
+	       m->read->len >= MAX_READS;
+}
+
+uint32_t m2d_ex_memo_learn_ways(M2dExMemo *m, unsigned actor, unsigned alt)
+{
+	M2dExEffect e = {.first = m->change->len, .first_count = m->count->len};
+	M2dExBrief b = {.actor = (uint8_t)actor};
+
+	if (is_full(m))
+		return 0;
+	watch(m);
+	b.ways = (uint8_t)m->x->ways(m->x, actor);
+	end_watch(m);
+	g_assert(b.ways <= alt);
+	return keep(m, m2d_ex_memo_root(m, actor, alt), &e, &b);
+}
+
+/* What the step that was just run has changed, with what it read. */
+static uint32_t keep_step(M2dExMemo *m, uint32_t *root, M2dMark mark, M2dExBrief *b)
 {
 	M2dArena *arena = m->x->model.arena;
-	Effect e = {.first = m->change->len,
-		    .first_count = m->count->len,
-		    .end = arena->used != mark.used ? mark.used : 0};
-	bool kept;
+	M2dExEffect e = {.first = m->change->len, .first_count = m->count->len};
+	M2dArenaDelta delta;
+	uint32_t kept;
 
-	m2d_arena_changes(arena, mark, m->change, &e.delta);
+	m2d_arena_changes(arena, mark, m->change, &delta);
+	b->hash = delta.hash;
+	b->hash_low = delta.hash_low;
+	b->hash2 = delta.hash2;
+	b->end = delta.used != 0 ? mark.used : 0;
+	e.used = delta.used;
 	e.n = m->change->len - e.first;
 	get_counters(m, m->after);
 	for (uint32_t i = 0; i < m->n_counters; i++) {
-		Count c = {i, (uint32_t)(m->after[i] - m->before[i])};
+		M2dExCount c = {i, (uint32_t)(m->after[i] - m->before[i])};
 
 		if (c.by != 0)
 			g_array_append_val(m->count, c);
@@ -267,90 +208,91 @@ static void keep(M2dExMemo *m, uint32_t *root, M2dMark mark)
 	e.n_count = m->count->len - e.first_count;
 	/* What the words read were before. */
 	m2d_arena_rollback(arena, mark);
-	kept = enter(m, root, &e);
-	m2d_arena_apply(arena, &g_array_index(m->change, M2dArenaChange, e.first), e.n, &e.delta);
-	if (kept)
-		g_array_append_val(m->effect, e);
+	kept = keep(m, root, &e, b);
+	m2d_arena_apply(arena, &g_array_index(m->change, M2dArenaChange, e.first), e.n, &delta);
+	return kept;
 }
 
-/* Run the step. @root: where to enter it; NULL: nowhere. */
-static void run(M2dExMemo *m, unsigned actor, unsigned alt, uint32_t *root)
+/* Run a step without a look at what it reads. */
+static void run_blindly(M2dExMemo *m, unsigned actor, unsigned alt)
 {
 	M2dArena *arena = m->x->model.arena;
 	M2dMark mark = m2d_arena_mark(arena);
+	guint n = m->change->len;
+	M2dArenaDelta delta;
 
-	if (root == NULL || m->node->len >= MAX_NODES || m->change->len >= MAX_CHANGES) {
-		m->x->run_step(m->x, actor, alt);
-		return;
-	}
-	get_counters(m, m->before);
-	watch(m);
 	m->x->run_step(m->x, actor, alt);
-	end_watch(m);
-	if (m2d_check_n_findings(m->x->check) == 0)
-		keep(m, root, mark);
+	m2d_arena_changes(arena, mark, m->change, &delta);
+	m2d_ex_places_note(m, actor, NULL, 0, &g_array_index(m->change, M2dArenaChange, n),
+			   m->change->len - n);
+	g_array_set_size(m->change, n);
 }
 
-/* Run a step of which @e is known. */
-static void probe(M2dExMemo *m, unsigned actor, unsigned alt, const Effect *e)
+/* Run a step, and enter it at @root. */
+static uint32_t run(M2dExMemo *m, unsigned actor, unsigned alt, uint32_t *root)
+{
+	M2dMark mark = m2d_arena_mark(m->x->model.arena);
+	M2dExBrief b = {.actor = (uint8_t)actor};
+
+	get_counters(m, m->before);
+	watch(m);
+	/* That the step can be taken is part of what is known of it. */
+	b.ways = (uint8_t)m->x->ways(m->x, actor);
+	m->x->run_step(m->x, actor, alt);
+	end_watch(m);
+	return m2d_check_n_findings(m->x->check) == 0 ? keep_step(m, root, mark, &b) : 0;
+}
+
+/* Run a step of which it is known what it does. */
+static void probe(M2dExMemo *m, unsigned actor, unsigned alt, const M2dExBrief *known)
 {
 	const M2dArena *arena = m->x->model.arena;
-	uint64_t expected = arena->hash + e->delta.hash;
+	uint64_t expected = arena->hash + known->hash;
 
-	m->due = false;
-	run(m, actor, alt, NULL);
+	m->x->run_step(m->x, actor, alt);
 	/* Give or take the carry from the lower half. */
 	g_assert(arena->hash - expected <= 1);
 }
 
+/* The effect that the step is to be compared with; 0: it need not be. */
+static uint32_t take_due(M2dExMemo *m, unsigned actor, unsigned alt)
+{
+	uint64_t hash = m->x->model.arena->hash;
+
+	for (guint i = m->due->len; i-- != 0;) {
+		M2dExDue due = g_array_index(m->due, M2dExDue, i);
+
+		if (due.hash != hash || due.actor != actor || due.alt != alt)
+			continue;
+		g_array_remove_index_fast(m->due, i);
+		return due.known;
+	}
+	return 0;
+}
+
 void m2d_ex_memo_step(M2dExMemo *m, unsigned actor, unsigned alt)
 {
-	uint32_t *root;
-	Effect *e;
+	uint32_t *root, known = take_due(m, actor, alt);
+	bool due = known != 0;
 
-	if (alt >= MAX_ALTS) {
-		run(m, actor, alt, NULL);
+	m->last = 0;
+	if (alt >= M2D_EX_MEMO_ALTS) {
+		run_blindly(m, actor, alt);
 		return;
 	}
-	root = root_of(m, actor, alt);
-	e = find(m, *root);
-	if (e == NULL)
-		run(m, actor, alt, root);
-	else if (m2d_unlikely(m->due || ++m->hits % m->observed->probe_every == 0))
-		probe(m, actor, alt, e);
-	else
-		m2d_ex_memo_again(m, (uint32_t)(e - (Effect *)(void *)m->effect->data), true);
-}
-
-uint32_t m2d_ex_memo_peek(M2dExMemo *m, unsigned actor, unsigned alt, uint64_t *hash,
-			  uint64_t *hash2)
-{
-	const M2dArena *arena = m->x->model.arena;
-	const Effect *e;
-	uint64_t low;
-
-	if (alt >= MAX_ALTS)
-		return 0;
-	e = find(m, *root_of(m, actor, alt));
-	if (e == NULL)
-		return 0;
-	if (m2d_unlikely(++m->hits % m->observed->probe_every == 0)) {
-		m->due = true;
-		return 0;
+	root = m2d_ex_memo_root(m, actor, alt);
+	if (!due) {
+		known = m2d_ex_memo_find(m, m->node, *root);
+		due = known != 0 && ++m->looks % m->observed->probe_every == 0;
 	}
-	*hash = arena->hash + e->delta.hash +
-		__builtin_add_overflow(arena->hash_low, e->delta.hash_low, &low);
-	*hash2 = arena->hash2 ^ e->delta.hash2;
-	return (uint32_t)(e - (const Effect *)(const void *)m->effect->data);
-}
-
-void m2d_ex_memo_again(M2dExMemo *m, uint32_t known, bool make)
-{
-	Effect *e = &g_array_index(m->effect, Effect, known);
-
-	e->hits++;
-	if (make)
-		m2d_arena_apply(m->x->model.arena,
-				&g_array_index(m->change, M2dArenaChange, e->first), e->n,
-				&e->delta);
+	if (due) {
+		probe(m, actor, alt, m2d_ex_memo_brief(m, known));
+		m->last = known;
+	} else if (known != 0) {
+		m2d_ex_memo_again(m, known, true);
+	} else if (is_full(m)) {
+		run_blindly(m, actor, alt);
+	} else {
+		m->last = run(m, actor, alt, root);
+	}
 }

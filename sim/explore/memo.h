@@ -8,8 +8,9 @@
  *
  * The words read are a tree: since models are deterministic, the first word that an actor's step
  * looks at is always the same, and each value found there decides which is next. Nothing is assumed
- * about what steps read: it is what that very execution read. Now and then a repetition is run
- * all the same, and must come to the same state.
+ * about what steps read: it is what that very execution read. Where a state follows on one that was
+ * looked at before, less is compared: memo-place.c. Now and then a repetition is run all the same,
+ * and must come to the same state.
  *
  * Steps that break an invariant are never repeated.
  */
@@ -45,9 +46,8 @@ M2dExMemo *m2d_ex_memo_new(M2dExWorld *world, const M2dExObserved *observed);
 void m2d_ex_memo_free(M2dExMemo *memo);
 /* m2d_ex_memo_step: as the world's own step; the world's arena has a journal. */
 void m2d_ex_memo_step(M2dExMemo *memo, unsigned actor, unsigned alt);
-/* m2d_ex_memo_peek, m2d_ex_memo_again: see M2dExModel. */
-uint32_t m2d_ex_memo_peek(M2dExMemo *memo, unsigned actor, unsigned alt, uint64_t *hash,
-			  uint64_t *hash2);
+/* m2d_ex_memo_look, m2d_ex_memo_again: see M2dExModel. */
+void m2d_ex_memo_look(M2dExMemo *memo, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways);
 void m2d_ex_memo_again(M2dExMemo *memo, uint32_t known, bool make);
 /* m2d_ex_memo_hits: steps of which it was known what they do. */
 uint64_t m2d_ex_memo_hits(const M2dExMemo *memo);

@@ -27,6 +27,7 @@ struct _M2dExWorld {
 	const M2dExObserved *observed;
 	struct _M2dExMemo *memo;
 	void (*run_step)(void *data, unsigned actor, unsigned alt);
+	unsigned (*ways)(void *data, unsigned actor);
 	GArray *program[M2D_EX_MAX_ACTORS]; /* of unsigned: steps of the actor */
 	/* By step: it may begin while another step of its actor is under way; NULL: none may. */
 	bool *beside;

@@ -381,11 +381,11 @@ static void step_observed(void *data, unsigned actor, unsigned alt)
 		x->run_step(x, actor, alt);
 }
 
-static uint32_t peek(void *data, unsigned actor, unsigned alt, uint64_t *hash, uint64_t *hash2)
+static void look(void *data, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways)
 {
 	const M2dExWorld *x = data;
 
-	return m2d_ex_memo_peek(x->memo, actor, alt, hash, hash2);
+	m2d_ex_memo_look(x->memo, before, ahead, ways);
 }
 
 static void again(void *data, uint32_t known, bool make)
@@ -416,10 +416,12 @@ M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dSc
 	x->observed = observed;
 	x->memo = m2d_ex_memo_new(x, observed);
 	x->run_step = x->model.step;
+	x->ways = x->model.enabled;
 	/* All but steps may as well be done by this copy, which is faster. */
 	x->model.enabled = enabled;
 	x->model.step = step_observed;
-	x->model.peek = peek;
+	x->model.look = look;
+	x->model.look_alts = x->beside != NULL ? 2 : 1;
 	x->model.again = again;
 	x->model.done = done;
 	x->model.violation = violation;

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where an actor is: the sum, by the hash of the arena, of the words that only its own steps have
+ * ever touched. Its steps move it by what they add, and steps of others leave it.
+ *
+ * At one place an actor's step depends on nothing but the words that others touch, too: its own
+ * have one value each, but for a probability below that of two states with one fingerprint, and
+ * words that no step has changed have one always. So each place has a tree of shared words only. It
+ * is the tree of all that the step reads, less words whose values are known: two paths part at a
+ * word of which both have read all before, hence at the same.
+ *
+ * What is whose is known from the steps that were observed, and of the others from what they
+ * changed. Where a step shows that a word is shared which was not, all places and trees are void:
+ * an era ends. A word that changes for the first time and was only ever touched by the actor
+ * becomes its own in the same era: the sum is of differences to what words were at first, hence as
+ * it was.
+ */
+#include "sim/explore/memo-private.h"
+
+#include <string.h>
+
+#define FIRST_PLACES 4096u
+/* Bounds of memory. */
+#define MAX_PLACES (UINT64_C(1) << 21)
+#define MAX_NODES  (UINT32_C(4) << 20)
+
+static void begin_era(M2dExMemo *m)
+{
+	M2dExNode no_node = {0};
+
+	m->era++;
+	memset(m->place, 0, (m->place_mask + 1) * sizeof(M2dExPlace));
+	m->n_places = 0;
+	g_array_set_size(m->short_node, 0);
+	g_array_append_val(m->short_node, no_node);
+	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
+		g_array_set_size(m->own[a], 0);
+	for (guint i = 0; i < m->changed->len; i++) {
+		uint32_t w = g_array_index(m->changed, uint32_t, i);
+
+		if (m->word[w].toucher != M2D_EX_SHARED)
+			g_array_append_val(m->own[m->word[w].toucher - 1u], w);
+	}
+}
+
+void m2d_ex_places_init(M2dExMemo *m)
+{
+	m->changed = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	m->short_node = g_array_new(FALSE, FALSE, sizeof(M2dExNode));
+	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
+		m->own[a] = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	m->place_mask = FIRST_PLACES - 1;
+	m->place = g_new0(M2dExPlace, FIRST_PLACES);
+	begin_era(m);
+}
+
+void m2d_ex_places_clear(M2dExMemo *m)
+{
+	g_array_unref(m->changed);
+	g_array_unref(m->short_node);
+	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
+		g_array_unref(m->own[a]);
+	g_free(m->place);
+	g_free(m->word);
+}
+
+/* --- whose words ------------------------------------------------------------------------------ */
+
+static M2dExWord *word_at(M2dExMemo *m, uint64_t w)
+{
+	uint64_t room = m->word_room;
+
+	if (w >= room) {
+		m->word_room = MAX(2 * w, m->x->model.arena->used / 8 + 1);
+		m->word = g_renew(M2dExWord, m->word, m->word_room);
+		memset(m->word + room, 0, (m->word_room - room) * sizeof(M2dExWord));
+	}
+	return &m->word[w];
+}
+
+static void share(M2dExMemo *m, M2dExWord *word)
+{
+	m->n_numbers += m->n_numbers < UINT16_MAX;
+	word->number = m->n_numbers;
+}
+
+/* True: the actor shares a word that changes and was not shared. */
+static bool touch(M2dExMemo *m, unsigned actor, uint64_t w)
+{
+	M2dExWord *word = word_at(m, w);
+
+	if (word->toucher == actor + 1 || word->toucher == M2D_EX_SHARED)
+		return false;
+	if (word->toucher == 0) {
+		word->toucher = (uint8_t)(actor + 1);
+		return false;
+	}
+	word->toucher = M2D_EX_SHARED;
+	if (word->changed)
+		share(m, word);
+	return word->changed;
+}
+
+static bool change(M2dExMemo *m, unsigned actor, const M2dArenaChange *c)
+{
+	uint32_t w = (uint32_t)(c->off / 8);
+	bool shares = touch(m, actor, w);
+	M2dExWord *word = &m->word[w];
+
+	if (word->changed)
+		return shares;
+	word->changed = true;
+	word->base = c->old;
+	g_array_append_val(m->changed, w);
+	if (word->toucher == M2D_EX_SHARED)
+		share(m, word);
+	else
+		g_array_append_val(m->own[actor], w);
+	return word->toucher == M2D_EX_SHARED;
+}
+
+void m2d_ex_places_note(M2dExMemo *m, unsigned actor, const uint32_t *read, uint32_t n_read,
+			const M2dArenaChange *c, uint32_t n)
+{
+	bool shares = false;
+
+	for (uint32_t i = 0; i < n_read; i++)
+		shares |= touch(m, actor, read[i]);
+	for (uint32_t i = 0; i < n; i++)
+		shares |= change(m, actor, &c[i]);
+	if (shares)
+		begin_era(m);
+}
+
+static void add_number(uint64_t set[M2D_EX_SET_WORDS], uint16_t number)
+{
+	if (number != 0)
+		set[number / 64 % M2D_EX_SET_WORDS] |= M2D_BIT(number % 64);
+}
+
+void m2d_ex_places_refresh(M2dExMemo *m, uint32_t i)
+{
+	const M2dExEffect *e = m2d_ex_memo_effect(m, i);
+	M2dExBrief *b = m2d_ex_memo_brief(m, i);
+
+	memset(b->read, 0, sizeof(b->read));
+	memset(b->changed, 0, sizeof(b->changed));
+	b->own = (M2dHash128){0};
+	b->era = m->era;
+	for (uint32_t k = 0; k < e->n_read; k++)
+		add_number(b->read,
+			   m->word[g_array_index(m->read, uint32_t, e->first_read + k)].number);
+	for (uint32_t k = 0; k < e->n; k++) {
+		const M2dArenaChange *c = &g_array_index(m->change, M2dArenaChange, e->first + k);
+		const M2dExWord *word = &m->word[c->off / 8];
+
+		if (word->toucher == M2D_EX_SHARED)
+			add_number(b->changed, word->number);
+		else
+			b->own = m2d_arena_weigh(b->own, m2d_arena_key(c->off), c->old, c->now);
+	}
+}
+
+/* --- places ----------------------------------------------------------------------------------- */
+
+M2dHash128 m2d_ex_place_of(const M2dExMemo *m, unsigned actor)
+{
+	const uint64_t *word = (const uint64_t *)(const void *)m->x->model.arena->base;
+	M2dHash128 sum = {0};
+
+	for (guint i = 0; i < m->own[actor]->len; i++) {
+		uint32_t w = g_array_index(m->own[actor], uint32_t, i);
+
+		if (word[w] != m->word[w].base)
+			sum = m2d_arena_weigh(sum, m2d_arena_key(8 * (uint64_t)w), m->word[w].base,
+					      word[w]);
+	}
+	return sum;
+}
+
+static M2dExPlace *slot_of(const M2dExMemo *m, uint64_t key)
+{
+	for (uint64_t i = key >> 20 & m->place_mask;; i = (i + 1) & m->place_mask) {
+		M2dExPlace *p = &m->place[i];
+
+		if (p->root == 0 || p->key == key)
+			return p;
+	}
+}
+
+static uint64_t key_of(unsigned actor, unsigned alt, M2dHash128 place)
+{
+	return place.high ^ m2d_mix64(1 + actor * M2D_EX_MEMO_ALTS + alt);
+}
+
+uint32_t m2d_ex_place_find(const M2dExMemo *m, unsigned actor, unsigned alt, M2dHash128 place)
+{
+	return m2d_ex_memo_find(m, m->short_node, slot_of(m, key_of(actor, alt, place))->root);
+}
+
+static void more_places(M2dExMemo *m)
+{
+	M2dExPlace *old = m->place;
+	uint64_t n = m->place_mask + 1;
+
+	m->place = g_new0(M2dExPlace, 2 * n);
+	m->place_mask = 2 * n - 1;
+	for (uint64_t i = 0; i < n; i++)
+		if (old[i].root != 0)
+			*slot_of(m, old[i].key) = old[i];
+	g_free(old);
+}
+
+void m2d_ex_place_learn(M2dExMemo *m, unsigned actor, unsigned alt, M2dHash128 place,
+			uint32_t effect)
+{
+	const M2dExEffect *e = m2d_ex_memo_effect(m, effect);
+	uint64_t key = key_of(actor, alt, place);
+	uint32_t *shared = m->reads.word, n = 0, was;
+	M2dExPlace *p;
+
+	if (m->short_node->len >= MAX_NODES)
+		return;
+	if (2 * (m->n_places + 1) > m->place_mask) {
+		if (m->n_places >= MAX_PLACES)
+			return;
+		more_places(m);
+	}
+	for (uint32_t i = 0; i < e->n_read; i++) {
+		uint32_t w = g_array_index(m->read, uint32_t, e->first_read + i);
+
+		if (m->word[w].number != 0)
+			shared[n++] = w;
+	}
+	p = slot_of(m, key);
+	m->n_places += p->root == 0;
+	p->key = key;
+	m2d_ex_memo_enter(m, m->short_node, &p->root, shared, n, effect, &was);
+}

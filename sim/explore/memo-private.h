@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shared by the files of memo*.c only. */
+#pragma once
+
+#include "sim/explore/memo.h"
+#include "sim/explore/worlds-private.h"
+
+#define M2D_EX_MEMO_ALTS  2u
+#define M2D_EX_MEMO_ROOTS 256u
+
+/* If the word has the value, the next node is the one behind; else it is @other, 0: unknown. The
+ * end of a path asks for a value that its word, the first of the arena, never has. */
+typedef struct {
+	uint32_t word, other;
+	uint64_t value;
+} M2dExNode;
+
+#define M2D_EX_NODE_END M2D_BIT(31) /* of @other, which is an effect */
+
+/* What a step did, or that it cannot be taken. */
+typedef struct {
+	uint64_t used;                 /* it laid out so much of the arena */
+	uint64_t hits;                 /* not counted yet */
+	uint32_t first, n;             /* changes */
+	uint32_t first_count, n_count; /* statistics */
+	uint32_t first_read, n_read;   /* words, in order of first sight */
+	uint32_t next; /* what was read led elsewhere with another end of the arena; 0: none */
+} M2dExEffect;
+
+/* Sets of shared words, by their numbers modulo the bits. */
+#define M2D_EX_SET_WORDS 4u
+
+/* What a look needs of an effect. */
+typedef struct {
+	uint64_t hash, hash_low, hash2; /* what it adds to those of the arena */
+	/* It depends on where the arena ended, since it laid something out there; 0: it does not.
+	 */
+	uint64_t end;
+	uint8_t actor;
+	uint8_t ways;   /* that the actor could move in; this is none of them if they are too few */
+	uint32_t era;   /* what follows is of this one: see memo-place.c */
+	M2dHash128 own; /* what it adds to the actor's place */
+	uint64_t read[M2D_EX_SET_WORDS], changed[M2D_EX_SET_WORDS]; /* shared words */
+} M2dExBrief;
+
+/* One counter and what the step added to it. */
+typedef struct {
+	uint32_t which, by;
+} M2dExCount;
+
+/* A word in steps so far. */
+typedef struct {
+	uint64_t base;   /* what it was before the first change */
+	uint16_t number; /* of the shared word */
+	uint8_t toucher; /* 1 + the actor that has read or changed it, 0: none; M2D_EX_SHARED */
+	bool changed;
+} M2dExWord;
+
+#define M2D_EX_SHARED UINT8_MAX
+
+/* A step that is known in the state with @hash, and to be run all the same. */
+typedef struct {
+	uint64_t hash;
+	uint32_t known;
+	uint8_t actor, alt;
+} M2dExDue;
+
+/* The tree of what an actor does at a place. */
+typedef struct {
+	uint64_t key;
+	uint32_t root; /* 0: a free slot */
+} M2dExPlace;
+
+struct _M2dExMemo {
+	M2dExWorld *x;
+	const M2dExObserved *observed;
+	M2dExReads reads;
+	uint64_t reads_room; /* words that @reads has room for */
+	GArray *effect, *brief, *change, *count, *read;
+	uint64_t *before, *after; /* counters */
+	unsigned n_counters;
+	uint64_t premises[M2D_N_INVARIANTS]; /* of repeated steps */
+	uint64_t hits, looks;
+	GArray *due;   /* of M2dExDue */
+	uint32_t last; /* the effect of the step taken last; 0: not known */
+	/* All that the actor's next step reads. */
+	GArray *node;
+	uint32_t root[M2D_EX_MAX_ACTORS][M2D_EX_MEMO_ALTS][M2D_EX_MEMO_ROOTS];
+	/* What is shared of it, by the actor's place. */
+	GArray *short_node;
+	M2dExPlace *place;
+	uint64_t n_places, place_mask;
+	uint32_t era;
+	M2dExWord *word;
+	uint64_t word_room;
+	uint16_t n_numbers;
+	GArray *changed;                /* all words that are */
+	GArray *own[M2D_EX_MAX_ACTORS]; /* those that only the actor touches */
+};
+
+static inline M2dExEffect *m2d_ex_memo_effect(const M2dExMemo *m, uint32_t i)
+{
+	return &g_array_index(m->effect, M2dExEffect, i);
+}
+
+static inline M2dExBrief *m2d_ex_memo_brief(const M2dExMemo *m, uint32_t i)
+{
+	return &g_array_index(m->brief, M2dExBrief, i);
+}
+
+/* --- memo-tree.c ------------------------------------------------------------------------------ */
+
+/* m2d_ex_memo_find: the effect that the present state leads to from the @root of a tree of @nodes;
+ * 0: none is known. */
+uint32_t m2d_ex_memo_find(const M2dExMemo *memo, const GArray *nodes, uint32_t root);
+/* m2d_ex_memo_enter: the @n words of @read, with their present values, lead to @effect; *@was is
+ * the one that they led to so far, with another end of the arena. False: something else was read on
+ * a step that led here before. */
+bool m2d_ex_memo_enter(M2dExMemo *memo, GArray *nodes, uint32_t *root, const uint32_t *read,
+		       uint32_t n, uint32_t effect, uint32_t *was);
+
+/* --- memo-place.c ----------------------------------------------------------------------------- */
+
+void m2d_ex_places_init(M2dExMemo *memo);
+void m2d_ex_places_clear(M2dExMemo *memo);
+/* m2d_ex_places_note: a step of @actor has read the words, and made the changes. */
+void m2d_ex_places_note(M2dExMemo *memo, unsigned actor, const uint32_t *read, uint32_t n_read,
+			const M2dArenaChange *change, uint32_t n);
+/* m2d_ex_place_of: the actor's, in the present state. */
+M2dHash128 m2d_ex_place_of(const M2dExMemo *memo, unsigned actor);
+/* m2d_ex_place_find: the effect that the present state leads to; 0: none is known.
+ * m2d_ex_place_learn: it is @effect. */
+uint32_t m2d_ex_place_find(const M2dExMemo *memo, unsigned actor, unsigned alt, M2dHash128 place);
+void m2d_ex_place_learn(M2dExMemo *memo, unsigned actor, unsigned alt, M2dHash128 place,
+			uint32_t effect);
+/* m2d_ex_places_refresh: make what @brief, of effect @i, tells of words that of the present era. */
+void m2d_ex_places_refresh(M2dExMemo *memo, uint32_t i);
+
+/* --- memo.c ----------------------------------------------------------------------------------- */
+
+/* m2d_ex_memo_root: the tree of all that the actor's next step reads. */
+uint32_t *m2d_ex_memo_root(M2dExMemo *memo, unsigned actor, unsigned alt);
+/* m2d_ex_memo_learn_ways: @alt is none of the ways in which the actor can move now; the effect of
+ * that, 0: it cannot be kept. */
+uint32_t m2d_ex_memo_learn_ways(M2dExMemo *memo, unsigned actor, unsigned alt);
