@@ -310,6 +310,17 @@ static bool was_dropped(const M2dConform *c, const M2dConfTask *task, uint32_t s
 	       m2d_conf_first_after(g_hash_table_lookup(c->set_at, at), task->entered) == set;
 }
 
+/* The model's for the SPTE that is set at event @set; 0: its table is not known. */
+static M2dSptep sptep_at(const M2dConform *c, uint32_t set)
+{
+	uint64_t at = m2d_conf_event(c, set)->u.set_spte.at;
+	uint64_t pfn = GPOINTER_TO_SIZE(
+		g_hash_table_lookup(c->k2m, GSIZE_TO_POINTER(at >> M2D_PAGE_SHIFT)));
+	M2dSpIndex sp = pfn != 0 ? m2d_shadow_sp_of_frame(c->vm, pfn) : 0;
+
+	return sp != 0 ? m2d_sptep(sp, at / 8 & 511) : 0;
+}
+
 /* What hardware has done to the SPTE of the fault shows in what KVM does with it. It is set to what
  * it is in the model: it was dirty, which goes, since. It is not set at all, being what it should
  * be: it was accessed. Nothing else tells of either. */
@@ -319,10 +330,16 @@ static void hardware_used(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	const M2dSpteFormat *fmt = &c->vm->fmt;
 	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn, old, used;
 	uint32_t set = m2d_conf_find(c, i, M2D_CAP_SET_SPTE);
-	M2dSptep p = m2d_conf_shadow_of(c, task, addr);
+	uint64_t level = m2d_conf_event(c, i)->u.requested.level;
+	M2dSptep p = 0;
 
-	if (p == 0 || m2d_conf_event(c, i)->u.requested.level != 1)
+	if (level == 1)
+		p = m2d_conf_shadow_of(c, task, addr);
+	else if (level <= 3 && set != M2D_CONF_NONE)
+		p = sptep_at(c, set);
+	if (p == 0 || level < 1)
 		return;
+	gfn &= ~m2d_low_mask(9 * (unsigned)(level - 1));
 	old = used = m2d_spte_read(c->vm, p);
 	if (set != M2D_CONF_NONE && m2d_conf_event(c, set)->u.set_spte.gfn == gfn) {
 		if (m2d_spte_is_present(fmt, old) && was_dropped(c, task, set)) {
