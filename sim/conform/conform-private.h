@@ -49,6 +49,7 @@ typedef struct {
 	unsigned n_ops;
 	bool faulted;                   /* a page fault in this window */
 	bool walked;                    /* and the walk that it makes was seen */
+	bool unprotects;                /* there is one before that, to unprotect the page */
 	bool refused;                   /* the host does not let it */
 	uint64_t exit_reason;           /* of the last one */
 	uint64_t store_gpa;             /* of the store that faulted; 0: none */
@@ -417,6 +418,8 @@ void m2d_conf_guest_init(M2dConform *c);
 /* m2d_conf_guest_stores: behind event @i: a store that KVM performs for the guest, if that is next.
  */
 void m2d_conf_guest_stores(M2dConform *c, M2dConfTask *task, uint32_t i);
+/* m2d_conf_guest_unprotect: KVM gives up the shadow pages of what the walk at event @i leads to. */
+void m2d_conf_guest_unprotect(M2dConform *c, uint32_t t, uint32_t i);
 /* m2d_conf_shadow_of: the SPTE that shadows the guest's entry of level 1 for the fault at hand; 0:
  * there is none yet. */
 M2dSptep m2d_conf_shadow_of(const M2dConform *c, const M2dConfTask *task, uint64_t addr);

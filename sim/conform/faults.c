@@ -141,6 +141,24 @@ void m2d_conf_fault_goes_on(M2dConform *c, M2dConfTask *task, unsigned kind)
 	}
 }
 
+/* The fault at event @i came while an interrupt was delivered: KVM unprotects the page first, so
+ * that it can be delivered again, and walks the guest's tables for that as for a read
+ * (kvm_mmu_unprotect_page_virt()). */
+static bool unprotects(const M2dConform *c, uint32_t i)
+{
+	uint64_t error = m2d_conf_event(c, i)->u.page_fault.error & ~(uint64_t)M2D_PFEC_RSVD;
+	uint32_t walk = m2d_conf_find(c, i, M2D_CAP_WALK), again;
+
+	if (c->tdp || walk == M2D_CONF_NONE)
+		return false;
+	/* The fault's own walk is next; that of an instruction to emulate would be for another
+	 * address, or other access. */
+	again = m2d_conf_find(c, walk, M2D_CAP_WALK);
+	return again != M2D_CONF_NONE && m2d_conf_event(c, again)->u.walk.error == error &&
+	       m2d_conf_event(c, again)->u.walk.addr == m2d_conf_event(c, walk)->u.walk.addr &&
+	       m2d_conf_find(c, walk, M2D_CAP_EMULATE) == M2D_CONF_NONE;
+}
+
 void m2d_conf_fault(M2dConform *c, uint32_t t, uint32_t i)
 {
 	M2dConfTask *task = m2d_conf_task(c, t);
@@ -168,6 +186,10 @@ void m2d_conf_fault(M2dConform *c, uint32_t t, uint32_t i)
 	m2d_conf_host_write(c, i, !task->refused);
 	if (!c->tdp)
 		m2d_conf_guest_walk(c, t, m2d_conf_find(c, i, M2D_CAP_WALK));
+	task->unprotects = unprotects(c, i);
+	if (task->unprotects)
+		m2d_conf_guest_unprotect(c, t, m2d_conf_find(c, i, M2D_CAP_WALK));
+	m2d_conf_finish_ops(c, task);
 	op = M2D_CONF_START(
 		c, t, M2D_CONF_OP_FAULT, m2d_mmu_page_fault, .vcpu = (uint32_t)task->vcpu,
 		.error_code = (uint32_t)e->u.page_fault.error, .address = e->u.page_fault.addr);

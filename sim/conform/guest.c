@@ -391,6 +391,20 @@ static bool retried(const M2dConform *c, M2dConfTask *task, uint32_t i)
 	return true;
 }
 
+void m2d_conf_guest_unprotect(M2dConform *c, uint32_t t, uint32_t i)
+{
+	M2dConfTask *task = m2d_conf_task(c, t);
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	uint64_t gpa;
+
+	M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_mmu_walk_addr, .vcpu = (uint32_t)task->vcpu,
+		       .gva = e->u.walk.addr, .access = (uint32_t)e->u.walk.error);
+	m2d_conf_finish_ops(c, task);
+	if (m2d_conf_walked_to(c, &c->vm->vcpu[task->vcpu]->mmu.gfmt, i, &gpa))
+		M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_mmu_unprotect_gfn,
+			       .gfn = gpa >> M2D_PAGE_SHIFT);
+}
+
 /* A walk that is not the fault's: the emulator fetches, loads or stores. */
 static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 {
@@ -406,12 +420,7 @@ static void emulator_walk(M2dConform *c, uint32_t t, uint32_t i)
 	m2d_conf_guest_walk(c, t, i);
 	if (retried(c, task, i)) {
 		task->store_gpa = 0;
-		M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_mmu_walk_addr, .vcpu = vcpu,
-			       .gva = addr, .access = error);
-		m2d_conf_finish_ops(c, task);
-		if (m2d_conf_walked_to(c, fmt, i, &gpa))
-			M2D_CONF_START(c, t, M2D_CONF_OP_GUEST, m2d_mmu_unprotect_gfn,
-				       .gfn = gpa >> M2D_PAGE_SHIFT);
+		m2d_conf_guest_unprotect(c, t, i);
 		return;
 	}
 	if (error & M2D_PFEC_W && m2d_conf_walked_to(c, fmt, i, &gpa)) {
@@ -541,6 +550,10 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i)
 		store_now(c, task, i);
 		break;
 	case M2D_CAP_WALK:
+		if (task->unprotects) {
+			task->unprotects = false;
+			break;
+		}
 		if (!in_fault(c, task) || task->walked)
 			emulator_walk(c, t, i);
 		else if (e->u.walk.error & M2D_PFEC_W &&
