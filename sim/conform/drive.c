@@ -218,10 +218,12 @@ static void start(M2dConform *c, uint32_t t, uint32_t i)
 
 	switch (m2d_conf_event(c, i)->kind) {
 	case M2D_CAP_ENTRY:
-		on_enter(c, t);
+		if (task->vcpu >= 0)
+			on_enter(c, t);
 		break;
 	case M2D_CAP_EXIT:
-		on_leave(c, t);
+		if (task->vcpu >= 0)
+			on_leave(c, t);
 		task->exit_reason = (uint32_t)m2d_conf_event(c, i)->u.exit.reason;
 		task->left = false;
 		break;

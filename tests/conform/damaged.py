@@ -14,7 +14,8 @@ import unittest
 
 PROGRAM = os.environ.get("MMU2D_PROGRAM", "build/tools/mmu2d")
 DATA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "capture", "data")
-CUTS = ("notif-legacy", "thp-legacy", "fork-shadow", "hv-shadow", "ptmod32-shadow", "ptmodpae-shadow")
+CUTS = ("notif-legacy", "thp-legacy", "fork-shadow", "hv-shadow", "hv-shadow.report",
+        "ptmod32-shadow", "ptmodpae-shadow")
 # With sanitizers everything takes ten times as long.
 SLOW = os.environ.get("MMU2D_SANITIZE", "none") != "none"
 TASK = re.compile(r"-\d+( +\[)")
