@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The arrays that a machine has, and what is looked up in and filled into them. */
 #include "sim/tlb/tlb-private.h"
-
-#include <string.h>
 
 /* Geometry of every array when the machine is "ideal": nothing realistic evicts from it. */
 static const M2dGeometry ideal_geometry = {65536, 16};
@@ -133,18 +132,13 @@ uint32_t m2d_tlb_ctx(M2dTlb *tlb, const M2dCtx *ctx, const uint32_t *keep)
 	return id;
 }
 
-static inline uint32_t page_set(const M2dArray *a, uint64_t va, unsigned shift)
-{
-	return (uint32_t)(va >> shift) & a->set_mask;
-}
-
 /* Look for @va as a page of @size in array @id, under @ctx and then under @gctx. */
 M2D_ALWAYS_INLINE M2dTlbSlot find_size(M2dTlb *tlb, M2dArrayId id, uint64_t va, M2dPageSize size,
 				       uint32_t ctx, uint32_t gctx)
 {
 	const M2dArray *a = &tlb->array[id];
 	unsigned shift = m2d_size_shift(size);
-	uint32_t set = page_set(a, va, shift);
+	uint32_t set = m2d_tlb_set_of(a, va, shift);
 	int32_t slot;
 
 	if (a->ways == 0 || a->n_class[size] == 0)
@@ -173,7 +167,7 @@ M2D_ALWAYS_INLINE M2dTlbSlot put(M2dTlb *tlb, M2dArrayId id, uint64_t va, unsign
 				 uint64_t tag, uint64_t data, bool absent)
 {
 	const M2dArray *a = &tlb->array[id];
-	uint32_t set = page_set(a, va, shift);
+	uint32_t set = m2d_tlb_set_of(a, va, shift);
 	int32_t slot;
 
 	if (a->ways == 0)
@@ -272,15 +266,6 @@ M2dTlbSlot m2d_tlb_fill(M2dTlb *tlb, uint64_t va, bool fetch, uint32_t ctx, uint
 	return l1;
 }
 
-static void drop_slot(M2dTlb *tlb, M2dArrayId id, uint32_t slot)
-{
-	const M2dArray *a = &tlb->array[id];
-
-	if (tlb->on_drop != NULL)
-		tlb->on_drop(id, a->tag[slot], a->data[slot], tlb->on_drop_data);
-	m2d_tlb_forget_slot(tlb, id, slot);
-}
-
 const M2dTlbPlace m2d_tlb_places[M2D_TLB_PLACES] = {
 	{M2D_ARR_L1D_4K, 0}, {M2D_ARR_L1D_2M, 1}, {M2D_ARR_L1D_1G, 2},
 	{M2D_ARR_L1I_4K, 0}, {M2D_ARR_L1I_2M, 1}, {M2D_ARR_L1I_1G, 2},
@@ -325,7 +310,7 @@ M2dPscHit m2d_psc_find(M2dTlb *tlb, bool nested, uint64_t va, uint32_t ctx,
 		a = &tlb->array[id];
 		if (a->ways == 0 || a->n_class[class] == 0)
 			continue;
-		set = page_set(a, va, shifts[l]);
+		set = m2d_tlb_set_of(a, va, shifts[l]);
 		tag = m2d_tag(va, shifts[l], class, ctx);
 		slot = m2d_array_find(a, set, tag, tag);
 		if (slot < 0)
@@ -371,170 +356,4 @@ void m2d_ntlb_fill(M2dTlb *tlb, uint64_t gpa, uint32_t ctx, uint64_t data)
 
 	tell_fill(tlb,
 		  put(tlb, M2D_ARR_NTLB, gpa, shift, m2d_tag(gpa, shift, size, ctx), data, false));
-}
-
-/* --- invalidation ----------------------------------------------------------------------------- */
-
-#define SEL_LEAF  1u /* translations of this context match */
-#define SEL_UPPER 2u /* paging-structure items match */
-
-static uint8_t select_ctx(const M2dCtx *c, const M2dKill *k)
-{
-	bool global = c->pcid == M2D_CTX_GLOBAL;
-
-	if (!(k->kinds >> c->kind & 1))
-		return 0;
-	if (k->tag_rule == M2D_KILL_TAG_EQUAL && c->tag != k->tag)
-		return 0;
-	if (k->tag_rule == M2D_KILL_TAG_NONZERO && c->tag == 0)
-		return 0;
-	if (k->match_root && c->root != k->root)
-		return 0;
-	if (c->kind == M2D_CTX_PHYSICAL)
-		return SEL_LEAF | SEL_UPPER;
-	switch (k->pcid_rule) {
-	case M2D_KILL_PCID_ANY:
-		break;
-	case M2D_KILL_PCID_EQUAL:
-		if (c->pcid != k->pcid)
-			return 0;
-		break;
-	case M2D_KILL_PCID_OR_GLOBAL:
-		if (c->pcid != k->pcid && !global)
-			return 0;
-		break;
-	case M2D_KILL_PCID_NONGLOBAL:
-		if (global)
-			return 0;
-		break;
-	}
-	return SEL_LEAF | SEL_UPPER;
-}
-
-/* True if the item at @slot must go; contexts are already selected. */
-static bool kill_item(const M2dArray *a, uint32_t slot, bool upper, const M2dKill *k)
-{
-	uint64_t tag = a->tag[slot], data = a->data[slot], diff;
-	unsigned shift;
-
-	if (upper) {
-		if (k->upper == M2D_UPPER_NONE)
-			return false;
-		if (k->upper == M2D_UPPER_ALL)
-			return true;
-		shift = (unsigned)((data & M2D_PSC_SHIFT) >> M2D_PSC_SHIFT_SHIFT);
-	} else {
-		unsigned class = m2d_tag_class(tag);
-
-		if (k->keep_leaves)
-			return false;
-		if (!k->match_va)
-			return true;
-		shift = m2d_item_gshift(data);
-		/* A 4 KiB guest page cannot be cached larger, but a guest-physical item can. */
-		if (class < M2D_N_SIZES && shift < m2d_size_shift((M2dPageSize) class))
-			shift = m2d_size_shift((M2dPageSize) class);
-	}
-	diff = (m2d_tag_va(tag) ^ k->va) & m2d_low_mask(57);
-	return diff >> shift == 0;
-}
-
-/* Drop the matching items of one array; @sel by context. */
-static uint64_t kill_array(M2dTlb *tlb, M2dArrayId id, const M2dKill *k, const uint8_t *sel)
-{
-	const M2dArray *a = &tlb->array[id];
-	bool psc = id >= M2D_ARR_PSC_PDE && id <= M2D_ARR_NPSC_PML5;
-	uint32_t n = m2d_array_slots(a);
-	uint64_t dropped = 0;
-
-	for (uint32_t s = 0; s < n; s++) {
-		bool upper;
-
-		if (a->tag[s] == 0 || !sel[m2d_tag_ctx(a->tag[s])])
-			continue;
-		upper = psc || (id == M2D_ARR_L2 && m2d_tag_class(a->tag[s]) == M2D_CLASS_PDE);
-		if (!kill_item(a, s, upper, k))
-			continue;
-		drop_slot(tlb, id, s);
-		dropped += !upper;
-	}
-	return dropped;
-}
-
-/*
- * INVLPG and its like while no large page is cached in pieces: only the sets that can hold @va, or
- * the page-directory entry above it (4 MiB apart in 32-bit mode).
- */
-static uint64_t kill_va_sets(M2dTlb *tlb, M2dArrayId id, const M2dKill *k, const uint8_t *sel)
-{
-	static const uint8_t shifts[] = {12, 21, 30, 22};
-	const M2dArray *a = &tlb->array[id];
-	uint32_t done[M2D_N_ELEMENTS(shifts)];
-	uint64_t dropped = 0;
-
-	for (unsigned i = 0; i < M2D_N_ELEMENTS(shifts); i++) {
-		uint32_t set = page_set(a, k->va, shifts[i]);
-		bool seen = false;
-
-		for (unsigned j = 0; j < i; j++)
-			seen |= done[j] == set;
-		done[i] = set;
-		for (uint32_t w = 0; w < a->ways && !seen; w++) {
-			uint32_t s = set * a->ways + w;
-			bool upper;
-
-			if (a->tag[s] == 0 || !sel[m2d_tag_ctx(a->tag[s])])
-				continue;
-			upper = id == M2D_ARR_L2 && m2d_tag_class(a->tag[s]) == M2D_CLASS_PDE;
-			if (!kill_item(a, s, upper, k))
-				continue;
-			drop_slot(tlb, id, s);
-			dropped += !upper;
-		}
-	}
-	return dropped;
-}
-
-/* True if the items that @k names in array @id stand in few sets. */
-static bool few_sets(const M2dTlb *tlb, M2dArrayId id, const M2dKill *k)
-{
-	if (!k->match_va || *tlb->n_splinters != 0)
-		return false;
-	return id != M2D_ARR_L2 || k->upper != M2D_UPPER_ALL ||
-	       tlb->array[id].n_class[M2D_CLASS_PDE] == 0;
-}
-
-uint64_t m2d_tlb_kill(M2dTlb *tlb, const M2dKill *kill)
-{
-	uint8_t sel[M2D_MAX_CTX];
-	uint32_t n = (uint32_t)*tlb->ctx.n;
-	bool any = false;
-	uint64_t dropped = 0;
-
-	memset(sel, 0, n);
-	for (uint32_t i = 1; i < n; i++) {
-		if (tlb->ctx.ctx[i].kind == M2D_CTX_NONE)
-			continue;
-		sel[i] = select_ctx(&tlb->ctx.ctx[i], kill);
-		any |= sel[i] != 0;
-	}
-	if (!any)
-		return 0;
-	for (int id = 0; id < M2D_N_ARRAYS; id++) {
-		const M2dArray *a = &tlb->array[id];
-		bool psc = id >= M2D_ARR_PSC_PDE && id <= M2D_ARR_NPSC_PML5;
-
-		if (a->ways == 0 || tlb->alias[id] != id || *a->n_valid == 0)
-			continue;
-		if (psc && kill->upper == M2D_UPPER_NONE)
-			continue;
-		if (!psc && kill->keep_leaves &&
-		    (id != M2D_ARR_L2 || a->n_class[M2D_CLASS_PDE] == 0))
-			continue;
-		if (!psc && few_sets(tlb, (M2dArrayId)id, kill))
-			dropped += kill_va_sets(tlb, (M2dArrayId)id, kill, sel);
-		else
-			dropped += kill_array(tlb, (M2dArrayId)id, kill, sel);
-	}
-	return dropped;
 }
