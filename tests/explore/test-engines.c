@@ -7,7 +7,7 @@
 #include "paths.h"
 #include "toy.h"
 
-/* All 10,000 take two minutes: MMU2D_EXPLORE_SEEDS=10000. */
+/* All 10,000 take a minute: MMU2D_EXPLORE_SEEDS=10000 build/tests/explore/test-explore-engines. */
 #ifdef __SANITIZE_ADDRESS__
 #define SEEDS 200
 #else
