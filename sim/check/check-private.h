@@ -163,8 +163,7 @@ void m2d_birth_put(M2dBirths *births, M2dSpIndex sp, unsigned index, const M2dEv
 const M2dMoment *m2d_birth_get(const M2dBirths *births, M2dSpIndex sp, unsigned index,
 			       M2dMoment *m);
 
-/* --- items of vCPUs (judge.c) ------------------------------------------------------------------
- */
+/* --- items of vCPUs (judge.c) ----------------------------------------------------------------- */
 
 /* m2d_usable: @vcpu, which is in the guest, would hit the item if it accessed its address. */
 bool m2d_usable(const M2dCheck *c, unsigned vcpu, M2dItemId id);
@@ -178,6 +177,8 @@ bool m2d_item_gfns(const M2dCheck *c, M2dItemId id, uint64_t *first, uint64_t *n
 /* m2d_item_frames: the host frames it translates to; false: it is an upper level. */
 bool m2d_item_frames(const M2dCheck *c, M2dItemId id, uint64_t *first, uint64_t *n);
 bool m2d_item_writable(const M2dCheck *c, M2dItemId id);
+/* m2d_flush_covers: the flush that @e tells of is to drop the item if it is stale. */
+bool m2d_flush_covers(const M2dCheck *c, const M2dEvent *e, M2dItemId id);
 /* m2d_promise_gfns: items of [first, first + n) that lost @stale on the host's side must not be
  * used any more. */
 void m2d_promise_gfns(M2dCheck *c, uint64_t first, uint64_t n, unsigned stale, bool writable_only);
@@ -242,8 +243,6 @@ void m2d_leaf_gfns(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *f
 typedef void (*M2dLeafFn)(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, void *data);
 void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, uint64_t bits,
 		   M2dLeafFn fn, void *data);
-/* m2d_maybe_writable: there may be a writable leaf for frame @pfn; false: there is none. */
-bool m2d_maybe_writable(const M2dCheck *c, uint64_t pfn);
 /* m2d_shadowed: a page in sync, other than @but, shadows a table in @gfn, or it is tracked. */
 bool m2d_shadowed(const M2dCheck *c, unsigned as, uint64_t gfn, M2dSpIndex *by);
 
@@ -257,12 +256,28 @@ typedef struct {
 	uint64_t host_pfn;
 } M2dLeaf;
 
+/* --- leaf SPTEs (leafs.c) --------------------------------------------------------------------- */
+
+/* m2d_count_leaf: @by more of the present leafs of @level are like @spte; nothing if it is none. */
+void m2d_count_leaf(M2dCheck *c, uint64_t spte, unsigned level, int by);
+/* m2d_maybe_writable: there may be a writable leaf for frame @pfn; false: there is none. */
+bool m2d_maybe_writable(const M2dCheck *c, uint64_t pfn);
+
+/* --- what happens (born.c, sptes.c) ----------------------------------------------------------- */
+
+/* m2d_on_born: item @id has been cached; @data: the checker. */
+void m2d_on_born(M2dItemId id, void *data);
+/* m2d_on_spte_changed, m2d_on_leaf_set, m2d_on_sp_event, m2d_on_spte_synced: SPTE_CHANGED,
+ * KVM_MMU_SET_SPTE, SP_ALLOC and SP_FREE, SYNC_SPTE. */
+void m2d_on_spte_changed(M2dCheck *c, const M2dEvent *e);
+void m2d_on_leaf_set(M2dCheck *c, const M2dEvent *e);
+void m2d_on_sp_event(M2dCheck *c, const M2dEvent *e);
+void m2d_on_spte_synced(M2dCheck *c, const M2dEvent *e);
+
 /* --- invariants (inv-*.c): called for each event of interest ---------------------------------- */
 
 void m2d_inv_spte_changed(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_guest_flush(M2dCheck *c, const M2dEvent *e);
-/* m2d_flush_covers: the flush that @e tells of is to drop the item if it is stale. */
-bool m2d_flush_covers(const M2dCheck *c, const M2dEvent *e, M2dItemId id);
 void m2d_inv_remote_flush(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_stale_host_map(M2dCheck *c, const M2dEvent *e);
 void m2d_inv_stale_host_map_install(M2dCheck *c, const M2dLeaf *leaf);

@@ -193,3 +193,48 @@ void m2d_promise_gfns(M2dCheck *c, uint64_t first, uint64_t n, unsigned stale, b
 		}
 	}
 }
+
+static bool pcid_covered(const M2dCtx *ctx, M2dGuestFlush scope, uint32_t pcid)
+{
+	bool global = ctx->pcid == M2D_CTX_GLOBAL;
+
+	switch (scope) {
+	case M2D_GF_PAGE:
+		return global || ctx->pcid == pcid;
+	case M2D_GF_PCID_PAGE:
+	case M2D_GF_PCID:
+		return ctx->pcid == pcid;
+	case M2D_GF_NONGLOBAL:
+		return !global;
+	default:
+		return true;
+	}
+}
+
+/* INVLPG drops upper levels of any address, except with AMD's translation cache extension. */
+static bool address_covered(const M2dCheck *c, unsigned vcpu, M2dItemId id, M2dGuestFlush scope,
+			    uint64_t gva)
+{
+	const M2dItem *it = m2d_item(c->items, id);
+	unsigned shift = m2d_item_shift(c->items, id);
+
+	if (scope != M2D_GF_PAGE && scope != M2D_GF_PCID_PAGE)
+		return true;
+	if (m2d_item_is_upper(c->items, id)) {
+		if (scope == M2D_GF_PAGE && !(c->vm->vcpu[vcpu]->regs.efer & M2D_EFER_TCE))
+			return true;
+	} else {
+		shift = MAX(shift, m2d_item_gshift(it->data));
+	}
+	return ((m2d_tag_va(it->tag) ^ gva) & m2d_low_mask(57)) >> shift == 0;
+}
+
+bool m2d_flush_covers(const M2dCheck *c, const M2dEvent *e, M2dItemId id)
+{
+	const M2dCtx *ctx = m2d_item_ctx(c->items, id);
+	M2dGuestFlush scope = (M2dGuestFlush)e->a[0];
+
+	return m2d_item(c->items, id)->owner == e->vcpu && ctx->kind != M2D_CTX_PHYSICAL &&
+	       pcid_covered(ctx, scope, (uint32_t)e->a[2]) &&
+	       address_covered(c, e->vcpu, id, scope, e->a[1]);
+}

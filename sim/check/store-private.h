@@ -101,7 +101,8 @@ void m2d_items_hold(M2dItems *items, M2dItemId id);
 void m2d_items_release(M2dItems *items, M2dItemId id);
 /* m2d_items_place: @slot holds @id now, or nothing (0). */
 void m2d_items_place(M2dItemCpu *c, unsigned array, uint32_t slot, M2dItemId id);
-void m2d_items_watch_init(M2dItemCpu *c);
+/* m2d_items_add_cpu: room for what @vcpu will have cached; nobody tells of it yet. */
+M2dItemCpu *m2d_items_add_cpu(M2dItems *items, M2dVcpu *vcpu);
 
 static inline uint32_t *m2d_items_frame(const M2dItems *items, uint64_t hpa)
 {

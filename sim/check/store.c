@@ -119,7 +119,7 @@ void m2d_items_free(M2dItems *items)
 	g_free(items);
 }
 
-unsigned m2d_items_watch(M2dItems *items, M2dVcpu *vcpu)
+M2dItemCpu *m2d_items_add_cpu(M2dItems *items, M2dVcpu *vcpu)
 {
 	M2dItemCpu *c = &items->cpu[items->n_cpus];
 
@@ -132,8 +132,7 @@ unsigned m2d_items_watch(M2dItems *items, M2dVcpu *vcpu)
 	PUT(items, items->s->nodes[c->id].size, sizeof(M2dNode));
 	pool_grow(items->arena, &items->s->items[c->id], 0);
 	pool_grow(items->arena, &items->s->nodes[c->id], 0);
-	m2d_items_watch_init(c);
-	return c->id;
+	return c;
 }
 
 void m2d_items_host_tables(M2dItems *items, bool yes)

@@ -168,16 +168,18 @@ static void on_drop(void *data, unsigned array, uint32_t slot)
 	m2d_items_place(data, array, slot, 0);
 }
 
-void m2d_items_watch_init(M2dItemCpu *c)
+unsigned m2d_items_watch(M2dItems *items, M2dVcpu *vcpu)
 {
+	M2dItemCpu *c = m2d_items_add_cpu(items, vcpu);
 	M2dTlb *tlb = &c->mmu->tlb;
 
 	for (unsigned a = 0; a < M2D_N_ARRAYS; a++) {
 		uint32_t n = tlb->array[a].ways != 0 ? m2d_array_slots(&tlb->array[a]) : 0;
 
 		if (tlb->alias[a] == a && n != 0)
-			c->slot[a] = m2d_arena_alloc(c->items->arena, n * sizeof(uint32_t), 64);
+			c->slot[a] = m2d_arena_alloc(items->arena, n * sizeof(uint32_t), 64);
 	}
 	c->watch = (M2dTlbWatch){on_begin, on_use, on_fill, on_copy, on_drop, c};
 	tlb->watch = &c->watch;
+	return c->id;
 }
