@@ -9,24 +9,36 @@
 
 #include <string.h>
 
-static M2dExReads *reads;
+/* Where nobody asks: no word is of interest. */
+static M2dExReads nothing;
+static M2dExReads *reads = &nothing;
+
+static inline void touch_word(M2dExReads *r, uint64_t w)
+{
+	uint64_t bit = M2D_BIT(w % 64), *seen = &r->seen[w / 64];
+
+	if (m2d_likely(*seen & bit))
+		return;
+	*seen |= bit;
+	r->word[r->n] = (uint32_t)w;
+	memcpy(&r->value[r->n++], r->base + 8 * w, 8);
+}
 
 /* Whatever is touched counts as read: a store of a part leaves the rest of its word, and one that
  * changes nothing would change another value. */
-static void touch(const void *p, uint64_t len)
+static inline void touch(const void *p, uint64_t len)
 {
 	M2dExReads *r = reads;
-	uint64_t off;
+	/* Below the arena it is a large one. */
+	uint64_t off = (uint64_t)((uintptr_t)p - (uintptr_t)r->base), w = off / 8;
 
-	if (r == NULL || len == 0 || (const uint8_t *)p < r->base)
+	if (m2d_likely(w >= r->n_words) || len == 0)
 		return;
-	off = (uint64_t)((const uint8_t *)p - r->base);
-	for (uint64_t w = off / 8; w <= (off + len - 1) / 8 && w < r->n_words; w++) {
-		if (r->touched[w])
-			continue;
-		r->touched[w] = 1;
-		r->word[r->n++] = (uint32_t)w;
-	}
+	touch_word(r, w);
+	if (m2d_likely(off % 8 + len <= 8))
+		return;
+	for (uint64_t end = MIN((off + len - 1) / 8 + 1, r->n_words); ++w < end;)
+		touch_word(r, w);
 }
 
 #define M2D_HOOK(p, len, write) touch(p, len)
@@ -67,7 +79,7 @@ int m2d_observed_memcmp(const void *a, const void *b, size_t n)
 
 static void observe(M2dExReads *r)
 {
-	reads = r;
+	reads = r != NULL ? r : &nothing;
 }
 
 /* Of the copy. */

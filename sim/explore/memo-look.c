@@ -21,7 +21,7 @@ static bool apart(const M2dExBrief *took, const M2dExBrief *before)
 /* The effect, in the present era. */
 static const M2dExBrief *brief_of(M2dExMemo *m, uint32_t i)
 {
-	const M2dExBrief *b = m2d_ex_memo_brief(m, i);
+	const M2dExBrief *b = &m->brief[i];
 
 	if (m2d_unlikely(b->era != m->era))
 		m2d_ex_places_refresh(m, i);
@@ -52,7 +52,7 @@ static uint32_t next_of(M2dExMemo *m, const M2dExAhead *before, unsigned actor, 
 	known = m2d_ex_place_find(m, actor, alt, *place);
 	if (m2d_likely(known != 0))
 		return known;
-	known = m2d_ex_memo_find(m, m->node, *m2d_ex_memo_root(m, actor, alt));
+	known = m2d_ex_memo_find(m, &m->whole, *m2d_ex_memo_root(m, actor, alt));
 	if (known != 0)
 		m2d_ex_place_learn(m, actor, alt, *place, known);
 	return known;
@@ -64,10 +64,10 @@ static bool is_due(M2dExMemo *m, unsigned actor, unsigned alt, uint32_t known)
 {
 	M2dExDue due = {m->x->model.arena->hash, known, (uint8_t)actor, (uint8_t)alt};
 
-	if (m2d_likely(++m->looks % m->observed->probe_every != 0))
+	if (m2d_likely(!m2d_ex_memo_count_down(m)))
 		return false;
-	g_assert(m2d_ex_memo_brief(m, known)->ways == m->x->model.enabled(m->x, actor));
-	if (alt >= m2d_ex_memo_brief(m, known)->ways)
+	g_assert(m->brief[known].ways == m->x->model.enabled(m->x, actor));
+	if (alt >= m->brief[known].ways)
 		return false;
 	/* Some are never taken. */
 	if (m->due->len >= MAX_DUE)
@@ -93,7 +93,7 @@ static void look_at(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ahead, u
 			ahead->known = m2d_ex_memo_learn_ways(m, actor, alt);
 		return;
 	}
-	b = m2d_ex_memo_brief(m, known);
+	b = &m->brief[known];
 	*ways = b->ways;
 	if (m2d_unlikely(is_due(m, actor, alt, known)))
 		return;
@@ -117,16 +117,17 @@ void m2d_ex_memo_look(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ahead,
 
 void m2d_ex_memo_again(M2dExMemo *m, uint32_t known, bool make)
 {
-	M2dExEffect *e = m2d_ex_memo_effect(m, known);
-	const M2dExBrief *b = m2d_ex_memo_brief(m, known);
+	M2dExBrief *b = &m->brief[known];
 	M2dArenaDelta delta;
 
-	e->hits++;
+	if (m2d_unlikely(++b->hits == UINT32_MAX))
+		m2d_ex_memo_count(m);
 	m->hits++;
 	if (!make)
 		return;
-	delta = (M2dArenaDelta){b->hash, b->hash_low, b->hash2, e->used};
-	m2d_arena_apply(m->x->model.arena, &g_array_index(m->change, M2dArenaChange, e->first),
-			e->n, &delta);
+	delta = (M2dArenaDelta){b->hash, b->hash_low, b->hash2, 0};
+	if (m2d_unlikely(b->end != 0))
+		delta.used = m2d_ex_memo_effect(m, known)->used;
+	m2d_arena_apply(m->x->model.arena, m->store + b->first, b->n, &delta);
 	m->last = known;
 }

@@ -22,17 +22,13 @@
 #define FIRST_PLACES 4096u
 /* Bounds of memory. */
 #define MAX_PLACES (UINT64_C(1) << 21)
-#define MAX_NODES  (UINT32_C(4) << 20)
 
 static void begin_era(M2dExMemo *m)
 {
-	M2dExNode no_node = {0};
-
 	m->era++;
 	memset(m->place, 0, (m->place_mask + 1) * sizeof(M2dExPlace));
 	m->n_places = 0;
-	g_array_set_size(m->short_node, 0);
-	g_array_append_val(m->short_node, no_node);
+	m->shared.n = 1;
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		g_array_set_size(m->own[a], 0);
 	for (guint i = 0; i < m->changed->len; i++) {
@@ -46,7 +42,7 @@ static void begin_era(M2dExMemo *m)
 void m2d_ex_places_init(M2dExMemo *m)
 {
 	m->changed = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-	m->short_node = g_array_new(FALSE, FALSE, sizeof(M2dExNode));
+	m2d_ex_trees_init(&m->shared);
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		m->own[a] = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	m->place_mask = FIRST_PLACES - 1;
@@ -57,7 +53,7 @@ void m2d_ex_places_init(M2dExMemo *m)
 void m2d_ex_places_clear(M2dExMemo *m)
 {
 	g_array_unref(m->changed);
-	g_array_unref(m->short_node);
+	m2d_ex_trees_clear(&m->shared);
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		g_array_unref(m->own[a]);
 	g_free(m->place);
@@ -141,7 +137,7 @@ static void add_number(uint64_t set[M2D_EX_SET_WORDS], uint16_t number)
 void m2d_ex_places_refresh(M2dExMemo *m, uint32_t i)
 {
 	const M2dExEffect *e = m2d_ex_memo_effect(m, i);
-	M2dExBrief *b = m2d_ex_memo_brief(m, i);
+	M2dExBrief *b = &m->brief[i];
 
 	memset(b->read, 0, sizeof(b->read));
 	memset(b->changed, 0, sizeof(b->changed));
@@ -150,8 +146,8 @@ void m2d_ex_places_refresh(M2dExMemo *m, uint32_t i)
 	for (uint32_t k = 0; k < e->n_read; k++)
 		add_number(b->read,
 			   m->word[g_array_index(m->read, uint32_t, e->first_read + k)].number);
-	for (uint32_t k = 0; k < e->n; k++) {
-		const M2dArenaChange *c = &g_array_index(m->change, M2dArenaChange, e->first + k);
+	for (uint32_t k = 0; k < b->n; k++) {
+		const M2dArenaChange *c = &g_array_index(m->change, M2dArenaChange, b->first + k);
 		const M2dExWord *word = &m->word[c->off / 8];
 
 		if (word->toucher == M2D_EX_SHARED)
@@ -195,7 +191,7 @@ static uint64_t key_of(unsigned actor, unsigned alt, M2dHash128 place)
 
 uint32_t m2d_ex_place_find(const M2dExMemo *m, unsigned actor, unsigned alt, M2dHash128 place)
 {
-	return m2d_ex_memo_find(m, m->short_node, slot_of(m, key_of(actor, alt, place))->root);
+	return m2d_ex_memo_find(m, &m->shared, slot_of(m, key_of(actor, alt, place))->root);
 }
 
 static void more_places(M2dExMemo *m)
@@ -216,24 +212,29 @@ void m2d_ex_place_learn(M2dExMemo *m, unsigned actor, unsigned alt, M2dHash128 p
 {
 	const M2dExEffect *e = m2d_ex_memo_effect(m, effect);
 	uint64_t key = key_of(actor, alt, place);
-	uint32_t *shared = m->reads.word, n = 0, was;
+	const uint64_t *word = (const uint64_t *)(const void *)m->x->model.arena->base;
+	M2dExReads *shared = &m->reads;
+	uint32_t was;
 	M2dExPlace *p;
 
-	if (m->short_node->len >= MAX_NODES)
+	if (m->shared.n >= M2D_EX_MAX_NODES)
 		return;
 	if (2 * (m->n_places + 1) > m->place_mask) {
 		if (m->n_places >= MAX_PLACES)
 			return;
 		more_places(m);
 	}
+	shared->n = 0;
 	for (uint32_t i = 0; i < e->n_read; i++) {
 		uint32_t w = g_array_index(m->read, uint32_t, e->first_read + i);
 
-		if (m->word[w].number != 0)
-			shared[n++] = w;
+		if (m->word[w].number != 0) {
+			shared->word[shared->n] = w;
+			shared->value[shared->n++] = word[w];
+		}
 	}
 	p = slot_of(m, key);
 	m->n_places += p->root == 0;
 	p->key = key;
-	m2d_ex_memo_enter(m, m->short_node, &p->root, shared, n, effect, &was);
+	m2d_ex_memo_enter(m, &m->shared, &p->root, shared, effect, &was);
 }

@@ -15,13 +15,18 @@ typedef struct {
 	uint64_t value;
 } M2dExNode;
 
-#define M2D_EX_NODE_END M2D_BIT(31) /* of @other, which is an effect */
+#define M2D_EX_NODE_END  M2D_BIT(31) /* of @other, which is an effect */
+#define M2D_EX_MAX_NODES (UINT32_C(4) << 20)
+#define M2D_EX_MAX_PATH  (UINT32_C(1) << 20)
+
+typedef struct {
+	M2dExNode *node; /* the first is none */
+	uint32_t n;
+} M2dExTrees;
 
 /* What a step did, or that it cannot be taken. */
 typedef struct {
 	uint64_t used;                 /* it laid out so much of the arena */
-	uint64_t hits;                 /* not counted yet */
-	uint32_t first, n;             /* changes */
 	uint32_t first_count, n_count; /* statistics */
 	uint32_t first_read, n_read;   /* words, in order of first sight */
 	uint32_t next; /* what was read led elsewhere with another end of the arena; 0: none */
@@ -30,18 +35,25 @@ typedef struct {
 /* Sets of shared words, by their numbers modulo the bits. */
 #define M2D_EX_SET_WORDS 4u
 
-/* What a look needs of an effect. */
+/* What is needed each time of an effect: two lines of the cache. */
 typedef struct {
 	uint64_t hash, hash_low, hash2; /* what it adds to those of the arena */
-	/* It depends on where the arena ended, since it laid something out there; 0: it does not.
-	 */
-	uint64_t end;
-	uint8_t actor;
-	uint8_t ways;   /* that the actor could move in; this is none of them if they are too few */
-	uint32_t era;   /* what follows is of this one: see memo-place.c */
-	M2dHash128 own; /* what it adds to the actor's place */
+	M2dHash128 own;                 /* and to the actor's place */
 	uint64_t read[M2D_EX_SET_WORDS], changed[M2D_EX_SET_WORDS]; /* shared words */
+	uint32_t era;      /* of what it tells of words: see memo-place.c */
+	uint32_t first, n; /* changes */
+	uint32_t hits;     /* not counted yet */
+	/* It depends on where the arena ended, since it laid something out there: the first word
+	 * behind; 0: it does not. */
+	uint32_t end;
+	uint8_t actor;
+	uint8_t ways; /* that the actor could move in; this is none of them if they are too few */
 } M2dExBrief;
+
+_Static_assert(sizeof(M2dExBrief) == 128, "a brief effect is two lines of the cache");
+
+#define M2D_EX_MAX_EFFECTS (UINT32_C(1) << 18)
+#define M2D_EX_MAX_CHANGES (UINT32_C(1) << 20)
 
 /* One counter and what the step added to it. */
 typedef struct {
@@ -76,18 +88,22 @@ struct _M2dExMemo {
 	const M2dExObserved *observed;
 	M2dExReads reads;
 	uint64_t reads_room; /* words that @reads has room for */
-	GArray *effect, *brief, *change, *count, *read;
+	GArray *effect, *count, *read;
+	GArray *change;       /* of M2dArenaChange */
+	M2dArenaStore *store; /* the same, to be made again */
+	M2dExBrief *brief;
 	uint64_t *before, *after; /* counters */
 	unsigned n_counters;
 	uint64_t premises[M2D_N_INVARIANTS]; /* of repeated steps */
-	uint64_t hits, looks;
-	GArray *due;   /* of M2dExDue */
-	uint32_t last; /* the effect of the step taken last; 0: not known */
+	uint64_t hits;
+	unsigned until_probe; /* looks at known steps */
+	GArray *due;          /* of M2dExDue */
+	uint32_t last;        /* the effect of the step taken last; 0: not known */
 	/* All that the actor's next step reads. */
-	GArray *node;
+	M2dExTrees whole;
 	uint32_t root[M2D_EX_MAX_ACTORS][M2D_EX_MEMO_ALTS][M2D_EX_MEMO_ROOTS];
 	/* What is shared of it, by the actor's place. */
-	GArray *short_node;
+	M2dExTrees shared;
 	M2dExPlace *place;
 	uint64_t n_places, place_mask;
 	uint32_t era;
@@ -103,21 +119,30 @@ static inline M2dExEffect *m2d_ex_memo_effect(const M2dExMemo *m, uint32_t i)
 	return &g_array_index(m->effect, M2dExEffect, i);
 }
 
-static inline M2dExBrief *m2d_ex_memo_brief(const M2dExMemo *m, uint32_t i)
+/* Whether it is time to run a step although it is known. */
+static inline bool m2d_ex_memo_count_down(M2dExMemo *m)
 {
-	return &g_array_index(m->brief, M2dExBrief, i);
+	if (m2d_likely(--m->until_probe != 0))
+		return false;
+	m->until_probe = m->observed->probe_every;
+	return true;
 }
 
 /* --- memo-tree.c ------------------------------------------------------------------------------ */
 
-/* m2d_ex_memo_find: the effect that the present state leads to from the @root of a tree of @nodes;
+/* m2d_ex_memo_find: the effect that the present state leads to from the @root of one of @trees;
  * 0: none is known. */
-uint32_t m2d_ex_memo_find(const M2dExMemo *memo, const GArray *nodes, uint32_t root);
-/* m2d_ex_memo_enter: the @n words of @read, with their present values, lead to @effect; *@was is
- * the one that they led to so far, with another end of the arena. False: something else was read on
- * a step that led here before. */
-bool m2d_ex_memo_enter(M2dExMemo *memo, GArray *nodes, uint32_t *root, const uint32_t *read,
-		       uint32_t n, uint32_t effect, uint32_t *was);
+uint32_t m2d_ex_memo_find(const M2dExMemo *memo, const M2dExTrees *trees, uint32_t root);
+/* m2d_ex_trees_init, m2d_ex_trees_clear: there is room for M2D_EX_MAX_NODES and what was read by
+ * one more step. */
+void m2d_ex_trees_init(M2dExTrees *trees);
+void m2d_ex_trees_clear(M2dExTrees *trees);
+/* m2d_ex_memo_enter: words with these values lead to @effect; *@was is the one that they led to so
+ * far, with another end of the arena. False: something else was read on a step that led here
+ * before.
+ */
+bool m2d_ex_memo_enter(M2dExMemo *memo, M2dExTrees *trees, uint32_t *root, const M2dExReads *reads,
+		       uint32_t effect, uint32_t *was);
 
 /* --- memo-place.c ----------------------------------------------------------------------------- */
 

@@ -5,12 +5,26 @@
  * one behind the other; where values differ, another path leaves it.
  */
 #include "sim/explore/memo-private.h"
+#include "sim/explore/pages.h"
 
-uint32_t m2d_ex_memo_find(const M2dExMemo *m, const GArray *nodes, uint32_t root)
+void m2d_ex_trees_init(M2dExTrees *t)
+{
+	t->node = m2d_ex_pages_new((M2D_EX_MAX_NODES + M2D_EX_MAX_PATH + 1) * sizeof(M2dExNode));
+	if (t->node == NULL)
+		g_error("no memory for what steps read");
+	t->n = 1;
+}
+
+void m2d_ex_trees_clear(M2dExTrees *t)
+{
+	m2d_ex_pages_free(t->node, (M2D_EX_MAX_NODES + M2D_EX_MAX_PATH + 1) * sizeof(M2dExNode));
+}
+
+uint32_t m2d_ex_memo_find(const M2dExMemo *m, const M2dExTrees *trees, uint32_t root)
 {
 	const M2dArena *arena = m->x->model.arena;
 	const uint64_t *word = (const uint64_t *)(const void *)arena->base;
-	const M2dExNode *node = (const M2dExNode *)(const void *)nodes->data, *n = &node[root];
+	const M2dExNode *node = trees->node, *n = &node[root];
 
 	if (root == 0)
 		return 0;
@@ -26,37 +40,36 @@ uint32_t m2d_ex_memo_find(const M2dExMemo *m, const GArray *nodes, uint32_t root
 		n = &node[n->other];
 	}
 	for (uint32_t i = n->other & ~M2D_EX_NODE_END; i != 0; i = m2d_ex_memo_effect(m, i)->next) {
-		uint64_t end = m2d_ex_memo_brief(m, i)->end;
+		uint32_t end = m->brief[i].end;
 
-		if (m2d_likely(end == 0 || end == arena->used))
+		if (m2d_likely(end == 0 || end == arena->used / 8))
 			return i;
 	}
 	return 0;
 }
 
-bool m2d_ex_memo_enter(M2dExMemo *m, GArray *nodes, uint32_t *root, const uint32_t *read,
-		       uint32_t n_read, uint32_t effect, uint32_t *was)
+bool m2d_ex_memo_enter(M2dExMemo *m, M2dExTrees *trees, uint32_t *root, const M2dExReads *reads,
+		       uint32_t effect, uint32_t *was)
 {
-	const uint64_t *word = (const uint64_t *)(const void *)m->x->model.arena->base;
 	M2dExNode end = {0, M2D_EX_NODE_END | effect, 1};
 	uint32_t i = *root, k = 0, at = 0;
 
 	*was = 0;
 	/* The way that is known. */
 	while (i != 0) {
-		M2dExNode *n = &g_array_index(nodes, M2dExNode, i);
+		M2dExNode *n = &trees->node[i];
 
 		if (n->other & M2D_EX_NODE_END) {
 			/* All of it: the arena ended elsewhere. */
 			*was = n->other & ~M2D_EX_NODE_END;
-			if (k != n_read || m2d_ex_memo_brief(m, *was)->end == 0)
+			if (k != reads->n || m->brief[*was].end == 0)
 				return false;
 			n->other = end.other;
 			return true;
 		}
-		if (k >= n_read || n->word != read[k])
+		if (k >= reads->n || n->word != reads->word[k])
 			return false;
-		if (word[n->word] == n->value) {
+		if (reads->value[k] == n->value) {
 			i++;
 			k++;
 		} else {
@@ -65,14 +78,11 @@ bool m2d_ex_memo_enter(M2dExMemo *m, GArray *nodes, uint32_t *root, const uint32
 		}
 	}
 	if (at == 0)
-		*root = nodes->len;
+		*root = trees->n;
 	else
-		g_array_index(nodes, M2dExNode, at).other = nodes->len;
-	for (; k < n_read; k++) {
-		M2dExNode n = {read[k], 0, word[read[k]]};
-
-		g_array_append_val(nodes, n);
-	}
-	g_array_append_val(nodes, end);
+		trees->node[at].other = trees->n;
+	for (; k < reads->n; k++)
+		trees->node[trees->n++] = (M2dExNode){reads->word[k], 0, reads->value[k]};
+	trees->node[trees->n++] = end;
 	return true;
 }

@@ -3,31 +3,36 @@
 
 #include <string.h>
 
-/* Bounds of memory: 16 bytes a node, 24 a change, 4 a word that is read. */
-#define MAX_NODES   (UINT32_C(4) << 20)
-#define MAX_CHANGES (UINT32_C(1) << 20)
-#define MAX_READS   (UINT32_C(8) << 20)
+#include "sim/explore/pages.h"
+
+/* Bound of memory. */
+#define MAX_READS (UINT32_C(8) << 20)
+
+/* One step more may be kept than there is room for. */
+#define BRIEF_BYTES ((M2D_EX_MAX_EFFECTS + 1) * sizeof(M2dExBrief))
+#define STORE_BYTES ((M2D_EX_MAX_CHANGES + MAX_STEP) * sizeof(M2dArenaStore))
+#define MAX_STEP    (UINT32_C(1) << 20)
 
 M2dExMemo *m2d_ex_memo_new(M2dExWorld *x, const M2dExObserved *observed)
 {
 	M2dExMemo *m = g_new0(M2dExMemo, 1);
-	M2dExNode no_node = {0};
 	M2dExEffect no_effect = {0};
-	M2dExBrief no_brief = {0};
 
 	m->x = x;
 	m->observed = observed;
-	m->node = g_array_new(FALSE, FALSE, sizeof(M2dExNode));
 	m->effect = g_array_new(FALSE, FALSE, sizeof(M2dExEffect));
 	m->change = g_array_new(FALSE, FALSE, sizeof(M2dArenaChange));
 	m->count = g_array_new(FALSE, FALSE, sizeof(M2dExCount));
 	m->read = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	m->due = g_array_new(FALSE, FALSE, sizeof(M2dExDue));
-	m->brief = g_array_new(FALSE, FALSE, sizeof(M2dExBrief));
+	m->until_probe = observed->probe_every;
+	m->brief = m2d_ex_pages_new(BRIEF_BYTES);
+	m->store = m2d_ex_pages_new(STORE_BYTES);
+	if (m->brief == NULL || m->store == NULL)
+		g_error("no memory for what steps do");
+	m2d_ex_trees_init(&m->whole);
 	m2d_ex_places_init(m);
-	g_array_append_val(m->node, no_node);
 	g_array_append_val(m->effect, no_effect);
-	g_array_append_val(m->brief, no_brief);
 	m->n_counters = M2D_N_INVARIANTS + M2D_N_POINTS + x->s->n_steps;
 	m->before = g_new0(uint64_t, m->n_counters);
 	m->after = g_new0(uint64_t, m->n_counters);
@@ -38,16 +43,18 @@ void m2d_ex_memo_free(M2dExMemo *m)
 {
 	if (m == NULL)
 		return;
-	g_array_unref(m->node);
 	g_array_unref(m->effect);
 	g_array_unref(m->change);
 	g_array_unref(m->count);
 	g_array_unref(m->read);
-	g_array_unref(m->brief);
+	m2d_ex_pages_free(m->brief, BRIEF_BYTES);
+	m2d_ex_pages_free(m->store, STORE_BYTES);
+	m2d_ex_trees_clear(&m->whole);
 	g_array_unref(m->due);
 	m2d_ex_places_clear(m);
-	g_free(m->reads.touched);
+	g_free(m->reads.seen);
 	g_free(m->reads.word);
+	g_free(m->reads.value);
 	g_free(m->before);
 	g_free(m->after);
 	g_free(m);
@@ -80,12 +87,12 @@ static void add_count(M2dExMemo *m, M2dExCount c, uint64_t times)
 void m2d_ex_memo_count(M2dExMemo *m)
 {
 	for (guint i = 0; i < m->effect->len; i++) {
-		M2dExEffect *e = &g_array_index(m->effect, M2dExEffect, i);
+		const M2dExEffect *e = m2d_ex_memo_effect(m, i);
+		uint32_t hits = m->brief[i].hits;
 
-		for (uint32_t k = 0; k < e->n_count && e->hits != 0; k++)
-			add_count(m, g_array_index(m->count, M2dExCount, e->first_count + k),
-				  e->hits);
-		e->hits = 0;
+		for (uint32_t k = 0; k < e->n_count && hits != 0; k++)
+			add_count(m, g_array_index(m->count, M2dExCount, e->first_count + k), hits);
+		m->brief[i].hits = 0;
 	}
 }
 
@@ -123,9 +130,11 @@ static void watch(M2dExMemo *m)
 	r->n_words = arena->used / 8;
 	if (r->n_words > m->reads_room) {
 		m->reads_room = 2 * r->n_words;
-		g_free(r->touched);
+		g_free(r->seen);
 		g_free(r->word);
-		r->touched = g_new0(uint8_t, m->reads_room);
+		g_free(r->value);
+		r->value = g_new(uint64_t, m->reads_room);
+		r->seen = g_new0(uint64_t, m->reads_room / 64 + 1);
 		r->word = g_new(uint32_t, m->reads_room);
 	}
 	r->base = arena->base;
@@ -139,24 +148,28 @@ static void end_watch(M2dExMemo *m)
 
 	m->observed->observe(NULL);
 	for (uint32_t i = 0; i < r->n; i++)
-		r->touched[r->word[i]] = 0;
+		r->seen[r->word[i] / 64] = 0;
 }
 
-/* Enter what was read, in the state before the step, as a way to @e. Returns its number. */
-static uint32_t keep(M2dExMemo *m, uint32_t *root, const M2dExEffect *e, const M2dExBrief *b)
+/* Enter what was read as a way to @e with the changes from @b->first on. Returns its number, 0: it
+ * is not kept. */
+static uint32_t keep(M2dExMemo *m, uint32_t *root, const M2dExEffect *e, M2dExBrief *b)
 {
+	const M2dArenaChange *c = &g_array_index(m->change, M2dArenaChange, b->first);
 	uint32_t i = m->effect->len;
 
-	m2d_ex_places_note(m, b->actor, m->reads.word, m->reads.n,
-			   &g_array_index(m->change, M2dArenaChange, e->first), e->n);
+	b->n = m->change->len - b->first;
+	m2d_ex_places_note(m, b->actor, m->reads.word, m->reads.n, c, b->n);
 	g_array_append_val(m->effect, *e);
-	g_array_append_val(m->brief, *b);
-	if (!m2d_ex_memo_enter(m, m->node, root, m->reads.word, m->reads.n, i,
-			       &m2d_ex_memo_effect(m, i)->next)) {
+	m->brief[i] = *b;
+	if (m->reads.n > M2D_EX_MAX_PATH || b->n > MAX_STEP ||
+	    !m2d_ex_memo_enter(m, &m->whole, root, &m->reads, i, &m2d_ex_memo_effect(m, i)->next)) {
 		g_array_set_size(m->effect, i);
-		g_array_set_size(m->brief, i);
+		g_array_set_size(m->change, b->first);
 		return 0;
 	}
+	for (uint32_t k = 0; k < b->n; k++)
+		m->store[b->first + k] = (M2dArenaStore){c[k].off, c[k].now};
 	m2d_ex_memo_effect(m, i)->first_read = m->read->len;
 	m2d_ex_memo_effect(m, i)->n_read = m->reads.n;
 	g_array_append_vals(m->read, m->reads.word, m->reads.n);
@@ -165,14 +178,14 @@ static uint32_t keep(M2dExMemo *m, uint32_t *root, const M2dExEffect *e, const M
 
 static bool is_full(const M2dExMemo *m)
 {
-	return m->node->len >= MAX_NODES || m->change->len >= MAX_CHANGES ||
-	       m->read->len >= MAX_READS;
+	return m->whole.n >= M2D_EX_MAX_NODES || m->change->len >= M2D_EX_MAX_CHANGES ||
+	       m->effect->len >= M2D_EX_MAX_EFFECTS || m->read->len >= MAX_READS;
 }
 
 uint32_t m2d_ex_memo_learn_ways(M2dExMemo *m, unsigned actor, unsigned alt)
 {
-	M2dExEffect e = {.first = m->change->len, .first_count = m->count->len};
-	M2dExBrief b = {.actor = (uint8_t)actor};
+	M2dExEffect e = {.first_count = m->count->len};
+	M2dExBrief b = {.first = m->change->len, .actor = (uint8_t)actor};
 
 	if (is_full(m))
 		return 0;
@@ -187,17 +200,16 @@ uint32_t m2d_ex_memo_learn_ways(M2dExMemo *m, unsigned actor, unsigned alt)
 static uint32_t keep_step(M2dExMemo *m, uint32_t *root, M2dMark mark, M2dExBrief *b)
 {
 	M2dArena *arena = m->x->model.arena;
-	M2dExEffect e = {.first = m->change->len, .first_count = m->count->len};
+	M2dExEffect e = {.first_count = m->count->len};
 	M2dArenaDelta delta;
-	uint32_t kept;
 
+	b->first = m->change->len;
 	m2d_arena_changes(arena, mark, m->change, &delta);
 	b->hash = delta.hash;
 	b->hash_low = delta.hash_low;
 	b->hash2 = delta.hash2;
-	b->end = delta.used != 0 ? mark.used : 0;
+	b->end = delta.used != 0 ? (uint32_t)(mark.used / 8) : 0;
 	e.used = delta.used;
-	e.n = m->change->len - e.first;
 	get_counters(m, m->after);
 	for (uint32_t i = 0; i < m->n_counters; i++) {
 		M2dExCount c = {i, (uint32_t)(m->after[i] - m->before[i])};
@@ -206,11 +218,7 @@ static uint32_t keep_step(M2dExMemo *m, uint32_t *root, M2dMark mark, M2dExBrief
 			g_array_append_val(m->count, c);
 	}
 	e.n_count = m->count->len - e.first_count;
-	/* What the words read were before. */
-	m2d_arena_rollback(arena, mark);
-	kept = keep(m, root, &e, b);
-	m2d_arena_apply(arena, &g_array_index(m->change, M2dArenaChange, e.first), e.n, &delta);
-	return kept;
+	return keep(m, root, &e, b);
 }
 
 /* Run a step without a look at what it reads. */
@@ -282,11 +290,11 @@ void m2d_ex_memo_step(M2dExMemo *m, unsigned actor, unsigned alt)
 	}
 	root = m2d_ex_memo_root(m, actor, alt);
 	if (!due) {
-		known = m2d_ex_memo_find(m, m->node, *root);
-		due = known != 0 && ++m->looks % m->observed->probe_every == 0;
+		known = m2d_ex_memo_find(m, &m->whole, *root);
+		due = known != 0 && m2d_ex_memo_count_down(m);
 	}
 	if (due) {
-		probe(m, actor, alt, m2d_ex_memo_brief(m, known));
+		probe(m, actor, alt, &m->brief[known]);
 		m->last = known;
 	} else if (known != 0) {
 		m2d_ex_memo_again(m, known, true);

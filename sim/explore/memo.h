@@ -22,8 +22,9 @@
 typedef struct {
 	const uint8_t *base; /* of the arena */
 	uint64_t n_words;    /* of it; behind them everything is 0 when the step begins */
-	uint8_t *touched;    /* by word */
+	uint64_t *seen;      /* a bit for each */
 	uint32_t *word;
+	uint64_t *value; /* of these words, when they were first seen */
 	uint32_t n;
 } M2dExReads;
 

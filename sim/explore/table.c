@@ -11,12 +11,12 @@
 #include "sim/explore/explore-private.h"
 
 #include <string.h>
-#include <sys/mman.h>
+
+#include "sim/explore/pages.h"
 
 #define FIRST_CAPACITY (UINT64_C(1) << 16)
 /* Behind the last rank, so that probing never wraps; a longer run there grows the table. */
-#define TAIL      1024u
-#define HUGE_PAGE (UINT64_C(2) << 20)
+#define TAIL 1024u
 
 #define SLOT_PLAIN 8u
 #define SLOT_VALUE 10u
@@ -29,16 +29,10 @@ static uint64_t size_of(const M2dExTable *t, uint64_t capacity)
 
 static bool allocate(M2dExTable *t, uint64_t capacity)
 {
-	uint64_t bytes = size_of(t, capacity);
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = m2d_ex_pages_new(size_of(t, capacity));
 
-	if (p == MAP_FAILED)
+	if (p == NULL)
 		return false;
-	/* Visits go all over the table: fewer misses of the TLB where the system has large pages.
-	 */
-	if (bytes >= 2 * HUGE_PAGE)
-		madvise(p, bytes, MADV_HUGEPAGE);
 	t->slot = p;
 	t->capacity = capacity;
 	t->limit = t->slot_bytes == SLOT_PLAIN ? capacity / 4 * 3 : capacity / 5 * 4;
@@ -57,7 +51,7 @@ void m2d_ex_table_init(M2dExTable *t, bool values, bool wide, uint64_t max_bytes
 
 void m2d_ex_table_clear(M2dExTable *t)
 {
-	munmap(t->slot, size_of(t, t->capacity));
+	m2d_ex_pages_free(t->slot, size_of(t, t->capacity));
 	memset(t, 0, sizeof(*t));
 }
 
@@ -183,7 +177,7 @@ static bool grow(M2dExTable *t)
 		move_all(t, &old, SLOT_VALUE);
 	else
 		move_all(t, &old, SLOT_WIDE);
-	munmap(old.slot, size_of(&old, old.capacity));
+	m2d_ex_pages_free(old.slot, size_of(&old, old.capacity));
 	return true;
 }
 

@@ -429,7 +429,7 @@ void m2d_arena_changes(M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaD
 				 arena->used - mark.used};
 }
 
-void m2d_arena_apply(M2dArena *arena, const M2dArenaChange *c, uint64_t n,
+void m2d_arena_apply(M2dArena *arena, const M2dArenaStore *s, uint64_t n,
 		     const M2dArenaDelta *delta)
 {
 	M2dJournal *j = arena->journal;
@@ -440,9 +440,10 @@ void m2d_arena_apply(M2dArena *arena, const M2dArenaChange *c, uint64_t n,
 		more_room(arena);
 	u = j->next;
 	for (uint64_t i = 0; i < n; i++) {
-		u[i].off = c[i].off;
-		u[i].old = c[i].old;
-		*(uint64_t *)(void *)(base + c[i].off) = c[i].now;
+		uint64_t *word = (uint64_t *)(void *)(base + s[i].off);
+
+		u[i] = (M2dUndo){s[i].off, *word};
+		*word = s[i].now;
 	}
 	j->next = u + n;
 	arena->hash += delta->hash +

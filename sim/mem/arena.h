@@ -76,20 +76,26 @@ M2dMark m2d_arena_mark(const M2dArena *arena);
  */
 void m2d_arena_rollback(M2dArena *arena, M2dMark mark);
 
-/* One word, and what all changes of a step add to the sums. */
+/* One word that a step has changed. */
 typedef struct {
 	uint64_t off, old, now;
 } M2dArenaChange;
 
+/* The same, to be made again. */
+typedef struct {
+	uint64_t off, now;
+} M2dArenaStore;
+
+/* What all changes of a step add to the sums, and to @used. */
 typedef struct {
 	uint64_t hash, hash_low, hash2;
 	uint64_t used;
 } M2dArenaDelta;
 
 /* m2d_arena_changes: append what has changed since @mark to @changes, of M2dArenaChange; no word
- * twice. m2d_arena_apply: make these changes in a state in which all the words are @old. */
+ * twice. m2d_arena_apply: make such changes in a state in which all the words are as they were. */
 void m2d_arena_changes(M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaDelta *delta);
-void m2d_arena_apply(M2dArena *arena, const M2dArenaChange *changes, uint64_t n,
+void m2d_arena_apply(M2dArena *arena, const M2dArenaStore *stores, uint64_t n,
 		     const M2dArenaDelta *delta);
 
 /* m2d_arena_rehash: the hash computed from all words; equals @hash while a journal is attached. */
