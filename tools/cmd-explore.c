@@ -5,7 +5,6 @@
 
 #include "sim/base/error.h"
 #include "sim/base/json.h"
-#include "sim/base/near.h"
 #include "sim/report/explore.h"
 #include "sim/report/run.h"
 #include "sim/scenario/schedule.h"
@@ -74,12 +73,9 @@ static bool on_progress(uint64_t states, uint64_t transitions, void *data)
 
 static int engine_of(const char *name)
 {
-	static const char *const names[] = {"exhaust", "shortest", "dpor", "random"};
+	static const char *const names[] = {"exhaust", "shortest", "dpor", "random", NULL};
 
-	for (int i = 0; i < 4; i++)
-		if (strcmp(name, names[i]) == 0)
-			return i;
-	return -1;
+	return m2d_cmd_choice(name, names);
 }
 
 /* Bounds as asked for; that of the scenario holds where the user names none. */
@@ -166,22 +162,6 @@ static bool save(const M2dExVariant *v, GError **error)
 				 error);
 }
 
-static bool find_variant(const M2dScenario *s, int *variant, GError **error)
-{
-	const char *near = NULL;
-
-	*variant = m2d_scenario_find_variant(s, o.variant);
-	if (*variant >= 0)
-		return true;
-	for (unsigned i = 0; i < s->n_variants; i++)
-		near = m2d_near_better(o.variant, near, s->variants[i].name);
-	g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
-		    "%s: no variant '%s', expected a [variant NAME]%s%s%s", s->path, o.variant,
-		    near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-		    near != NULL ? "'?" : "");
-	return false;
-}
-
 /* With --drop, what can be left out of a variant that is clean. */
 static bool drop(const M2dExVariant *v, const M2dScnOptions *options, M2dExVariantOptions *how,
 		 M2dJson *json, int *status, GError **error)
@@ -248,7 +228,7 @@ static bool explore_file(const char *path, M2dJson *json, int *status, GError **
 	if (s == NULL)
 		return false;
 	if (o.variant != NULL) {
-		if (!find_variant(s, &first, error))
+		if (!m2d_scenario_variant(s, o.variant, &first, error))
 			return false;
 		last = first;
 	} else if (s->n_variants != 0) {

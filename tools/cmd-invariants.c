@@ -3,7 +3,6 @@
 #include "tools/cmd.h"
 
 #include "sim/base/json.h"
-#include "sim/base/near.h"
 #include "sim/check/invariant.h"
 
 #include <stdio.h>
@@ -57,16 +56,16 @@ static int show(const char *name)
 {
 	M2dInvariantId id = m2d_invariant_find(name);
 	const M2dInvariant *i;
-	const char *near = NULL;
 	M2dJson *json;
 
-	for (unsigned k = 0; k < M2D_N_INVARIANTS && id == M2D_N_INVARIANTS; k++)
-		near = m2d_near_better(name, near, m2d_invariant((M2dInvariantId)k)->name);
-	if (id == M2D_N_INVARIANTS)
+	if (id == M2D_N_INVARIANTS) {
+		const char *near = m2d_invariant_near(name);
+
 		return m2d_cmd_usage(&m2d_cmd_invariants,
 				     near != NULL ? "no invariant '%s'; did you mean '%s'?"
 						  : "no invariant '%s'; see mmu2d invariants",
 				     name, near);
+	}
 	i = m2d_invariant(id);
 	if (json_output) {
 		json = m2d_json_new();

@@ -4,7 +4,6 @@
 #include "tools/cmd.h"
 
 #include "sim/base/error.h"
-#include "sim/base/near.h"
 #include "sim/report/ladder-capture.h"
 #include "tools/import-capture.h"
 
@@ -29,35 +28,16 @@ static const GOptionEntry entries[] = {
 	{"width", 'w', 0, G_OPTION_ARG_INT, &width, "Columns that a line may have (72)", "N"},
 	{NULL}};
 
-/* Index of the variant asked for, -1 for none; false with @error. */
-static bool find_variant(const M2dScenario *s, int *variant, GError **error)
-{
-	const char *near = NULL;
-
-	*variant = -1;
-	if (variant_name == NULL)
-		return true;
-	*variant = m2d_scenario_find_variant(s, variant_name);
-	if (*variant >= 0)
-		return true;
-	for (unsigned i = 0; i < s->n_variants; i++)
-		near = m2d_near_better(variant_name, near, s->variants[i].name);
-	g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
-		    "%s: no variant '%s', expected a [variant NAME]%s%s%s", s->path, variant_name,
-		    near != NULL ? "; did you mean '" : "", near != NULL ? near : "",
-		    near != NULL ? "'?" : "");
-	return false;
-}
-
 static int print_ladder(const char *path)
 {
 	GError *error = NULL;
 	g_autoptr(M2dScenario) scenario = m2d_scenario_load(path, NULL, &error);
 	g_autoptr(M2dLadder) ladder = NULL;
 	g_autofree char *text = NULL;
-	int variant;
+	int variant = -1;
 
-	if (scenario == NULL || !find_variant(scenario, &variant, &error))
+	if (scenario == NULL || (variant_name != NULL &&
+				 !m2d_scenario_variant(scenario, variant_name, &variant, &error)))
 		return m2d_cmd_fail(&m2d_cmd_ladder, error);
 	ladder = m2d_ladder_steps(scenario, variant);
 	text = m2d_ladder_text(ladder, (unsigned)width);

@@ -80,15 +80,6 @@ static const GOptionEntry entries[] = {
 	{"quiet", 'q', 0, G_OPTION_ARG_NONE, &o.quiet, "No progress", NULL},
 	{NULL}};
 
-/* Index of @text in @names, or -1. */
-static int choose(const char *text, const char *const *names)
-{
-	for (int i = 0; names[i] != NULL; i++)
-		if (strcmp(text, names[i]) == 0)
-			return i;
-	return -1;
-}
-
 static bool on_progress(uint64_t refs, uint64_t bytes, uint64_t total, void *data)
 {
 	m2d_progress_update(data, bytes);
@@ -365,8 +356,8 @@ static int choose_options(M2dReplayOptions *opt)
 	static const char *const modes[] = {"auto", "recorded", "native", "npt",
 					    "ept",  "shadow",   NULL};
 	static const char *const timings[] = {"functional", "blocking", "overlapped", NULL};
-	int mode = o.mmu != NULL ? choose(o.mmu, modes) : 0;
-	int timing = o.timing != NULL ? choose(o.timing, timings) : M2D_TIMING_BLOCKING;
+	int mode = o.mmu != NULL ? m2d_cmd_choice(o.mmu, modes) : 0;
+	int timing = o.timing != NULL ? m2d_cmd_choice(o.timing, timings) : M2D_TIMING_BLOCKING;
 	GError *error = NULL;
 
 	if (mode < 0)

@@ -3,7 +3,6 @@
 #include "tools/cmd.h"
 
 #include "sim/base/error.h"
-#include "sim/base/near.h"
 #include "sim/report/run.h"
 #include "sim/scenario/schedule.h"
 #include "sim/vm/duty.h"
@@ -57,15 +56,14 @@ typedef struct {
 
 /* --- what was asked for ----------------------------------------------------------------------- */
 
-static bool bad_name(GError **error, const char *what, const char *name, const char *near,
-		     const char *list)
+static bool bad_duty(const char *name, GError **error)
 {
-	if (near != NULL)
-		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT, "%s '%s'; did you mean '%s'?", what,
-			    name, near);
-	else
-		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT, "%s '%s', expected %s", what, name,
-			    list);
+	const char *near = m2d_duty_near(name);
+
+	g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+		    near != NULL ? "--without: no duty '%s'; did you mean '%s'?"
+				 : "--without: no duty '%s', expected one of mmu2d duties",
+		    name, near);
 	return false;
 }
 
@@ -80,22 +78,8 @@ static bool check_names(GError **error)
 	}
 	for (char **n = o.without; n != NULL && *n != NULL; n++)
 		if (m2d_duty_find(*n) == M2D_N_DUTIES)
-			return bad_name(error, "--without: no duty", *n, m2d_duty_near(*n),
-					"one of mmu2d duties");
+			return bad_duty(*n, error);
 	return true;
-}
-
-static bool find_variant(const M2dScenario *s, const char *name, int *variant, GError **error)
-{
-	g_autofree char *what = g_strdup_printf("%s: no variant", s->path);
-	const char *near = NULL;
-
-	*variant = m2d_scenario_find_variant(s, name);
-	if (*variant >= 0)
-		return true;
-	for (unsigned i = 0; i < s->n_variants; i++)
-		near = m2d_near_better(name, near, s->variants[i].name);
-	return bad_name(error, what, name, near, "one that the file names");
 }
 
 /* --- schedules -------------------------------------------------------------------------------- */
@@ -243,7 +227,7 @@ static bool pick_variants(const Session *session, int *first, int *last, GError 
 	*first = s->n_variants != 0 ? 0 : -1;
 	*last = (int)s->n_variants - 1;
 	if (only != NULL) {
-		if (!find_variant(s, only, first, error)) {
+		if (!m2d_scenario_variant(s, only, first, error)) {
 			if (session->schedule != NULL)
 				g_prefix_error(error, "%s: ", session->schedule->file);
 			return false;

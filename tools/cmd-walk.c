@@ -77,12 +77,10 @@ static bool parse_number(const char *option, const char *text, uint64_t *value, 
 static int choose(const char *option, const char *text, const char *const *names, GError **error)
 {
 	g_autofree char *all = g_strjoinv(", ", (char **)names);
+	int i = text != NULL ? m2d_cmd_choice(text, names) : 0;
 
-	if (text == NULL)
-		return 0;
-	for (int i = 0; names[i] != NULL; i++)
-		if (strcmp(text, names[i]) == 0)
-			return i;
+	if (i >= 0)
+		return i;
 	g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT, "--%s=%s: expected one of %s", option, text,
 		    all);
 	return -1;

@@ -64,6 +64,14 @@ int m2d_cmd_usage(const M2dCommand *cmd, const char *format, ...)
 	return 2;
 }
 
+int m2d_cmd_choice(const char *text, const char *const *names)
+{
+	for (int i = 0; names[i] != NULL; i++)
+		if (strcmp(text, names[i]) == 0)
+			return i;
+	return -1;
+}
+
 void m2d_cmd_print_json(M2dJson *json)
 {
 	g_autofree char *text = m2d_json_finish(json);

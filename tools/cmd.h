@@ -42,6 +42,9 @@ int m2d_cmd_fail(const M2dCommand *cmd, GError *error);
 /* m2d_cmd_usage: print one line of usage error and return 2. */
 int m2d_cmd_usage(const M2dCommand *cmd, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
+/* m2d_cmd_choice: the index of @text among @names, which end with NULL; -1 if it is none. */
+int m2d_cmd_choice(const char *text, const char *const *names);
+
 /* m2d_cmd_print_json: print the document, which is complete, to stdout; frees @json. */
 void m2d_cmd_print_json(M2dJson *json);
 /**

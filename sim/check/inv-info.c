@@ -3,12 +3,19 @@
 
 #include <string.h>
 
+#include "sim/base/names.h"
+
 static const M2dInvariant info[M2D_N_INVARIANTS] = {
 #define INVARIANT(id, name, ids, statement, source, breakers)                                      \
 	{name, ids, statement, source, breakers},
 #include "sim/check/inv.def"
 #undef INVARIANT
 };
+
+const char *m2d_invariant_near(const char *name)
+{
+	return M2D_NAME_NEAR(info, name, name);
+}
 
 const M2dInvariant *m2d_invariant(M2dInvariantId id)
 {
@@ -28,11 +35,10 @@ static bool has_word(const char *words, const char *word)
 
 M2dInvariantId m2d_invariant_find(const char *name)
 {
-	for (unsigned i = 0; i < M2D_N_INVARIANTS; i++)
-		if (strcmp(info[i].name, name) == 0)
-			return (M2dInvariantId)i;
-	for (unsigned i = 0; i < M2D_N_INVARIANTS; i++)
+	unsigned id = M2D_NAME_INDEX(info, name, name);
+
+	for (unsigned i = 0; i < M2D_N_INVARIANTS && id == M2D_N_INVARIANTS; i++)
 		if (has_word(info[i].ids, name))
-			return (M2dInvariantId)i;
-	return M2D_N_INVARIANTS;
+			id = i;
+	return (M2dInvariantId)id;
 }

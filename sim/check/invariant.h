@@ -22,3 +22,5 @@ typedef struct {
 const M2dInvariant *m2d_invariant(M2dInvariantId id);
 /* m2d_invariant_find: M2D_N_INVARIANTS if there is none of that name or catalogue id. */
 M2dInvariantId m2d_invariant_find(const char *name);
+/* m2d_invariant_near: the name that a typist of @name may have meant, or NULL. */
+const char *m2d_invariant_near(const char *name);

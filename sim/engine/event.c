@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/base/names.h"
+
 typedef struct {
 	const char *name, *fields, *text;
 } M2dEventInfo;
@@ -90,10 +92,7 @@ const char *m2d_event_text(M2dEventType type)
 
 M2dEventType m2d_event_find(const char *name)
 {
-	for (unsigned i = 0; i < M2D_N_EVENTS; i++)
-		if (strcmp(info[i].name, name) == 0)
-			return (M2dEventType)i;
-	return M2D_N_EVENTS;
+	return (M2dEventType)M2D_NAME_INDEX(info, name, name);
 }
 
 /* The field at *@p: its name's length, its format, and *@p moved behind it. False at the end. */

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "sim/base/names.h"
+
 static const struct {
 	const char *name, *text;
 } points[M2D_N_POINTS] = {
@@ -28,10 +30,7 @@ const char *m2d_point_text(M2dPoint point)
 
 M2dPoint m2d_point_find(const char *name)
 {
-	for (unsigned i = 0; i < M2D_N_POINTS; i++)
-		if (strcmp(points[i].name, name) == 0)
-			return (M2dPoint)i;
-	return M2D_N_POINTS;
+	return (M2dPoint)M2D_NAME_INDEX(points, name, name);
 }
 
 void m2d_rt_init(M2dRuntime *rt, M2dArena *arena, M2dEvents *events, const M2dRoutineFn *table,

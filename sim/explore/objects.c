@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "sim/base/names.h"
 #include "sim/cpu/vcpu-private.h"
 #include "sim/explore/objects-private.h"
 #include "sim/shadow/shadow-private.h"
@@ -35,10 +36,7 @@ const char *m2d_object_text(M2dObjClass kind)
 
 M2dObjClass m2d_object_find(const char *name)
 {
-	for (unsigned i = 0; i < M2D_N_OBJ; i++)
-		if (strcmp(classes[i].name, name) == 0)
-			return (M2dObjClass)i;
-	return M2D_N_OBJ;
+	return (M2dObjClass)M2D_NAME_INDEX(classes, name, name);
 }
 
 void m2d_objects_add(M2dObjects *o, GArray *list, const void *at, uint64_t bytes, unsigned class,

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sim/base/error.h"
+#include "sim/base/names.h"
 
 /* All of @fd, or one byte more than a scenario may have. */
 static bool read_all(int fd, const char *path, GByteArray *bytes, GError **error)
@@ -66,6 +67,27 @@ int m2d_scenario_find_variant(const M2dScenario *scenario, const char *name)
 		if (strcmp(scenario->variants[i].name, name) == 0)
 			return (int)i;
 	return -1;
+}
+
+bool m2d_scenario_variant(const M2dScenario *scenario, const char *name, int *variant,
+			  GError **error)
+{
+	const char *near = NULL;
+
+	*variant = m2d_scenario_find_variant(scenario, name);
+	if (*variant >= 0)
+		return true;
+	if (scenario->n_variants != 0)
+		near = m2d_name_near((const char *const *)&scenario->variants[0].name,
+				     sizeof(scenario->variants[0]), scenario->n_variants, name);
+	if (near != NULL)
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "%s: no variant '%s'; did you mean '%s'?", scenario->path, name, near);
+	else
+		g_set_error(error, M2D_ERROR, M2D_ERROR_INPUT,
+			    "%s: no variant '%s', expected one that the file names", scenario->path,
+			    name);
+	return false;
 }
 
 const M2dScnResult *m2d_scenario_result(const M2dScenario *scenario, int variant, unsigned step)

@@ -285,6 +285,9 @@ int m2d_scenario_find_step(const M2dScenario *scenario, const char *label);
 
 /* m2d_scenario_find_variant: index of the variant called @name, or -1. */
 int m2d_scenario_find_variant(const M2dScenario *scenario, const char *name);
+/* m2d_scenario_variant: the same, in @variant; false with @error, which says what it may be. */
+bool m2d_scenario_variant(const M2dScenario *scenario, const char *name, int *variant,
+			  GError **error);
 
 /* m2d_scenario_result: what step @step should give in @variant (-1: no variant). */
 const M2dScnResult *m2d_scenario_result(const M2dScenario *scenario, int variant, unsigned step);

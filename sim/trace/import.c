@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sim/base/error.h"
+#include "sim/base/names.h"
 #include "sim/trace/import-private.h"
 
 static const struct {
@@ -20,10 +21,7 @@ static const struct {
 
 M2dImportFormat m2d_import_format(const char *name)
 {
-	for (unsigned i = 0; i < M2D_N_IMPORTS; i++)
-		if (strcmp(formats[i].name, name) == 0)
-			return (M2dImportFormat)i;
-	return M2D_N_IMPORTS;
+	return (M2dImportFormat)M2D_NAME_INDEX(formats, name, name);
 }
 
 const char *m2d_import_format_name(M2dImportFormat format)

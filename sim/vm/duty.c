@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/vm/duty.h"
 
-#include <string.h>
-
-#include "sim/base/near.h"
+#include "sim/base/names.h"
 
 static const struct {
 	const char *name, *text;
@@ -25,17 +23,10 @@ const char *m2d_duty_text(M2dDuty duty)
 
 M2dDuty m2d_duty_find(const char *name)
 {
-	for (unsigned i = 0; i < M2D_N_DUTIES; i++)
-		if (strcmp(duties[i].name, name) == 0)
-			return (M2dDuty)i;
-	return M2D_N_DUTIES;
+	return (M2dDuty)M2D_NAME_INDEX(duties, name, name);
 }
 
 const char *m2d_duty_near(const char *name)
 {
-	const char *near = NULL;
-
-	for (unsigned i = 0; i < M2D_N_DUTIES; i++)
-		near = m2d_near_better(name, near, duties[i].name);
-	return near;
+	return M2D_NAME_NEAR(duties, name, name);
 }

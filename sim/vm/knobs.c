@@ -3,7 +3,7 @@
 
 #include "sim/base/bits.h"
 #include "sim/base/error.h"
-#include "sim/base/near.h"
+#include "sim/base/names.h"
 #include "sim/spte/spte.h"
 
 #include <string.h>
@@ -79,13 +79,12 @@ const M2dKnob *m2d_knob(M2dKnobId id)
 int m2d_knob_find(const char *name, GError **error)
 {
 	g_autofree char *dashed = g_strdelimit(g_strdup(name), "_", '-');
-	const char *near = NULL;
+	unsigned id = M2D_NAME_INDEX(table, name, dashed);
+	const char *near;
 
-	for (unsigned i = 0; i < M2D_N_KNOBS; i++) {
-		if (strcmp(table[i].name, dashed) == 0)
-			return (int)i;
-		near = m2d_near_better(dashed, near, table[i].name);
-	}
+	if (id != M2D_N_KNOBS)
+		return (int)id;
+	near = M2D_NAME_NEAR(table, name, dashed);
 	if (near != NULL)
 		refuse(error, "no knob '%s'; did you mean '%s'?", name, near);
 	else
