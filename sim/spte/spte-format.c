@@ -81,86 +81,76 @@ _Static_assert(!((GEN_LOW_9 | M2D_BITS(62, 54)) & (TYPE_MASK | EPT_RWX)),
 _Static_assert(!(SPECIAL & M2D_BITS(61, 52)), "nor the special bit (4.19)");
 
 typedef struct {
+	uint64_t host_w, mmu_w;
+} WriteBits;
+
+typedef struct {
+	uint64_t mask, ad_off, wrprot, mmio; /* the field, and its values other than 0 */
+} TypeField;
+
+/* The generation in an MMIO SPTE: (gen << low_shift & low) | (gen << high_shift & high). */
+typedef struct {
+	uint8_t bits;
+	uint64_t low;
+	uint8_t low_shift;
+	uint64_t high;
+	uint8_t high_shift;
+} GenField;
+
+typedef struct {
 	const char *name;
 	uint64_t mmu_present, frozen, suppress_ve;
-	uint64_t pt_host_w, pt_mmu_w, ept_host_w, ept_mmu_w;
-	uint64_t type_mask, type_ad_off, type_wrprot;
-	/* What MMIO SPTEs carry beside the marker, whether the marker is compared at all. */
-	uint64_t mmio_type;
-	bool mmio_marker;
-	uint8_t saved_shift, gen_low_shift, gen_high_shift, gen_bits;
-	uint64_t gen_low, gen_high;
+	WriteBits pt, ept;
+	TypeField type;
+	uint8_t saved_shift;
+	bool mmio_marker; /* MMIO SPTEs are told by the marker, not by the type alone */
+	GenField gen;
 } Layout;
 
-static const Layout layouts[] = {
-	[M2D_SPTE_4_19] =
-		{
-			.name = "4.19",
-			.pt_host_w = OLD_HOST_W,
-			.pt_mmu_w = OLD_MMU_W,
-			.ept_host_w = OLD_HOST_W,
-			.ept_mmu_w = OLD_MMU_W,
-			.type_mask = SPECIAL,
-			.type_ad_off = SPECIAL,
-			.mmio_type = SPECIAL,
-			.mmio_marker = true,
-			.saved_shift = SAVED_SHIFT_OLD,
-			/* Bit 0 is not stored: it is set while the memslots change. */
-			.gen_low = GEN_LOW_9,
-			.gen_low_shift = 2,
-			.gen_high = M2D_BITS(61, 52),
-			.gen_high_shift = 42,
-			.gen_bits = 20,
-		},
-	[M2D_SPTE_5_4] =
-		{
-			.name = "5.4",
-			.pt_host_w = OLD_HOST_W,
-			.pt_mmu_w = OLD_MMU_W,
-			.ept_host_w = OLD_HOST_W,
-			.ept_mmu_w = OLD_MMU_W,
-			.type_mask = TYPE_MASK,
-			.type_ad_off = TYPE_AD_OFF,
-			.type_wrprot = TYPE_WRPROT,
-			.mmio_type = TYPE_MMIO,
-			.mmio_marker = true,
-			.saved_shift = SAVED_SHIFT,
-			/*
-			 * As released: the high part begins with bit 0 of the generation again
-			 * instead of bit 9, and its two lowest bits drown in the type. Ten bits
-			 * survive, so that from generation 1024 on no MMIO SPTE is ever current.
-			 */
-			.gen_low = GEN_LOW_9,
-			.gen_low_shift = 3,
-			.gen_high = M2D_BITS(61, 52),
-			.gen_high_shift = 52,
-			.gen_bits = 19,
-		},
-	[M2D_SPTE_5_10] =
-		{
-			.name = "5.10",
-			.frozen = FROZEN_5_12,
-			.pt_host_w = OLD_HOST_W,
-			.pt_mmu_w = OLD_MMU_W,
-			.ept_host_w = OLD_HOST_W,
-			.ept_mmu_w = OLD_MMU_W,
-			.type_mask = TYPE_MASK,
-			.type_ad_off = TYPE_AD_OFF,
-			.type_wrprot = TYPE_WRPROT,
-			.mmio_type = TYPE_MMIO,
-			.saved_shift = SAVED_SHIFT,
-			.gen_low = GEN_LOW_9,
-			.gen_low_shift = 3,
-			.gen_high = M2D_BITS(62, 54),
-			.gen_high_shift = 45,
-			.gen_bits = 18,
-		},
+/* Fields of the rows below, by the release that brought them. */
+#define WRITE_OLD  .pt = {OLD_HOST_W, OLD_MMU_W}, .ept = {OLD_HOST_W, OLD_MMU_W}
+#define WRITE_5_13 .pt = {PT_HOST_W, PT_MMU_W}, .ept = {EPT_HOST_W, EPT_MMU_W}
+
+#define TYPE_4_19 .type = {.mask = SPECIAL, .ad_off = SPECIAL, .mmio = SPECIAL}
+#define TYPE_5_4                                                                                   \
+	.type = {.mask = TYPE_MASK, .ad_off = TYPE_AD_OFF, .wrprot = TYPE_WRPROT, .mmio = TYPE_MMIO}
+#define TYPE_5_13 .type = {.mask = TYPE_MASK, .ad_off = TYPE_AD_OFF, .wrprot = TYPE_WRPROT}
+
+/* Bit 0 is not stored: it is set while the memslots change. */
+#define GEN_4_19 .gen = {20, GEN_LOW_9, 2, M2D_BITS(61, 52), 42}
+/*
+ * As released: the high part begins with bit 0 of the generation again instead of bit 9, and its
+ * two lowest bits drown in the type. Ten bits survive, so that from generation 1024 on no MMIO SPTE
+ * is ever current.
+ */
+#define GEN_5_4  .gen = {19, GEN_LOW_9, 3, M2D_BITS(61, 52), 52}
+#define GEN_5_6  .gen = {18, GEN_LOW_9, 3, M2D_BITS(62, 54), 45}
+#define GEN_5_13 .gen = {19, GEN_LOW_8, 3, M2D_BITS(62, 52), 44}
+
+/* Rows from 5.13 on differ in the values that stand for "none" and "frozen" only. */
 #define SINCE_5_13                                                                                 \
-	.mmu_present = MMU_PRESENT, .pt_host_w = PT_HOST_W, .pt_mmu_w = PT_MMU_W,                  \
-	.ept_host_w = EPT_HOST_W, .ept_mmu_w = EPT_MMU_W, .type_mask = TYPE_MASK,                  \
-	.type_ad_off = TYPE_AD_OFF, .type_wrprot = TYPE_WRPROT, .mmio_marker = true,               \
-	.saved_shift = SAVED_SHIFT, .gen_low = GEN_LOW_8, .gen_low_shift = 3,                      \
-	.gen_high = M2D_BITS(62, 52), .gen_high_shift = 44, .gen_bits = 19
+	.mmu_present = MMU_PRESENT, WRITE_5_13, TYPE_5_13, .saved_shift = SAVED_SHIFT,             \
+	.mmio_marker = true, GEN_5_13
+
+static const Layout layouts[] = {
+	[M2D_SPTE_4_19] = {.name = "4.19",
+			   WRITE_OLD,
+			   TYPE_4_19,
+			   .saved_shift = SAVED_SHIFT_OLD,
+			   .mmio_marker = true,
+			   GEN_4_19},
+	[M2D_SPTE_5_4] = {.name = "5.4",
+			  WRITE_OLD,
+			  TYPE_5_4,
+			  .saved_shift = SAVED_SHIFT,
+			  .mmio_marker = true,
+			  GEN_5_4},
+	[M2D_SPTE_5_10] = {.name = "5.10",
+			   .frozen = FROZEN_5_12,
+			   WRITE_OLD,
+			   TYPE_5_4,
+			   .saved_shift = SAVED_SHIFT,
+			   GEN_5_6},
 	[M2D_SPTE_5_14] = {.name = "5.14", .frozen = FROZEN_LOW, SINCE_5_13},
 	[M2D_SPTE_6_12] = {.name = "6.12",
 			   .frozen = FROZEN_LOW | SUPPRESS_VE,
@@ -189,16 +179,16 @@ static void fill_ept(M2dSpteFormat *f, const Layout *l, const M2dSpteConfig *cfg
 	f->dirty = ad ? M2D_BIT(9) : 0;
 	/* Where entries need not be readable, R is a right like the others. */
 	f->present = (cfg->exec_only ? 0 : M2D_SPTE_R) | l->suppress_ve;
-	f->host_writable = l->ept_host_w;
-	f->mmu_writable = l->ept_mmu_w;
+	f->host_writable = l->ept.host_w;
+	f->mmu_writable = l->ept.mmu_w;
 	f->acc_track = EPT_RWX;
 	f->saved_shift = l->saved_shift;
 	f->saved = SAVED_RX << l->saved_shift;
-	f->ad_mask = l->type_mask;
-	f->ad_disabled = l->type_ad_off;
-	f->ad_wrprot = l->type_wrprot;
-	f->mmio_value = EPT_MMIO | l->mmio_type;
-	f->mmio_mask = (l->mmio_marker ? EPT_RWX | l->suppress_ve : 0) | l->mmio_type;
+	f->ad_mask = l->type.mask;
+	f->ad_disabled = l->type.ad_off;
+	f->ad_wrprot = l->type.wrprot;
+	f->mmio_value = EPT_MMIO | l->type.mmio;
+	f->mmio_mask = (l->mmio_marker ? EPT_RWX | l->suppress_ve : 0) | l->type.mmio;
 }
 
 static void fill_pt(M2dSpteFormat *f, const Layout *l, const M2dSpteConfig *cfg)
@@ -209,12 +199,12 @@ static void fill_pt(M2dSpteFormat *f, const Layout *l, const M2dSpteConfig *cfg)
 	f->accessed = M2D_BIT(5);
 	f->dirty = M2D_BIT(6);
 	f->present = M2D_SPTE_R;
-	f->host_writable = l->pt_host_w;
-	f->mmu_writable = l->pt_mmu_w;
+	f->host_writable = l->pt.host_w;
+	f->mmu_writable = l->pt.mmu_w;
 	/* With 52 address bits none is reserved: no MMIO SPTEs. */
 	if (cfg->maxphyaddr < 52) {
-		f->mmio_value = PT_MMIO | l->mmio_type;
-		f->mmio_mask = (l->mmio_marker ? PT_MMIO : 0) | l->mmio_type;
+		f->mmio_value = PT_MMIO | l->type.mmio;
+		f->mmio_mask = (l->mmio_marker ? PT_MMIO : 0) | l->type.mmio;
 	}
 	f->mmio_access = M2D_SPTE_ACC_WRITE | M2D_SPTE_ACC_USER;
 }
@@ -238,11 +228,11 @@ void m2d_spte_format(M2dSpteFormat *f, const M2dSpteConfig *cfg)
 		.mmu_present = l->mmu_present,
 		.nonpresent = l->suppress_ve,
 		.frozen = l->frozen,
-		.gen_low = l->gen_low,
-		.gen_high = l->gen_high,
-		.gen_low_shift = l->gen_low_shift,
-		.gen_high_shift = l->gen_high_shift,
-		.gen_mask = m2d_low_mask(l->gen_bits),
+		.gen_low = l->gen.low,
+		.gen_high = l->gen.high,
+		.gen_low_shift = l->gen.low_shift,
+		.gen_high_shift = l->gen.high_shift,
+		.gen_mask = m2d_low_mask(l->gen.bits),
 	};
 	if (cfg->kind == M2D_SPTE_EPT)
 		fill_ept(f, l, cfg);
