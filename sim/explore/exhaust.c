@@ -97,20 +97,22 @@ static void look(Search *s, unsigned last)
 		more_room(s);
 	f = &s->frame[s->n];
 	ahead = ahead_of(s, s->n);
-	if (s->n_ahead != 0)
-		m->look(m->data, s->n != 0 ? ahead - s->n_ahead : NULL, ahead, f->alts);
-	f->enabled = 0;
-	for (unsigned a = 0; a < m->n_actors; a++) {
-		if (s->n_ahead == 0)
+	if (s->n_ahead == 0) {
+		f->enabled = 0;
+		for (unsigned a = 0; a < m->n_actors; a++) {
 			f->alts[a] = (uint8_t)m->enabled(m->data, a);
-		f->enabled |= (uint32_t)(f->alts[a] != 0) << a;
-		for (unsigned alt = 0; alt < MIN(f->alts[a], m->look_alts); alt++) {
-			const M2dExAhead *to = &ahead[a * m->look_alts + alt];
-
-			if (s->n_ahead != 0 && to->known != 0)
-				m2d_ex_table_prefetch(&s->table,
-						      key_of(s, to->hash, m2d_ex_ran(m, last, a)));
+			f->enabled |= (uint32_t)(f->alts[a] != 0) << a;
 		}
+		return;
+	}
+	f->enabled = m->look(m->data, s->n != 0 ? ahead - s->n_ahead : NULL, ahead, f->alts);
+	for (uint32_t left = f->enabled; left != 0; left &= left - 1) {
+		unsigned a = (unsigned)__builtin_ctz(left), ran = m2d_ex_ran(m, last, a);
+		const M2dExAhead *to = &ahead[a * m->look_alts];
+
+		m2d_ex_table_prefetch(&s->table, key_of(s, to[0].hash, ran));
+		for (unsigned alt = 1; alt < MIN(f->alts[a], m->look_alts); alt++)
+			m2d_ex_table_prefetch(&s->table, key_of(s, to[alt].hash, ran));
 	}
 }
 
@@ -366,28 +368,29 @@ static bool take_known(Search *s, const M2dExAhead *ahead, Taken *t)
 {
 	const M2dExModel *m = s->run->m;
 	Frame *f = &s->frame[s->n - 1];
-	uint64_t key = key_of(s, ahead->hash, t->ran);
+	uint64_t key = key_of(s, ahead->hash, t->ran), key2 = ahead->hash2;
+	uint32_t known = ahead->known;
 	/* Most first choices lead to new states, most others to known ones. */
 	bool first = f->first, make = first;
 
 	s->run->r->transitions++;
 	if (on_stack(s, key)) {
-		m->again(m->data, ahead->known, false);
+		m->again(m->data, known, false);
 		go_back(s, f);
 		return false;
 	}
 	if (!first) {
-		t->place = find(s, key, ahead->hash2);
+		t->place = find(s, key, key2);
 		make = !is_covered(s, t);
 	}
-	m->again(m->data, ahead->known, make);
+	m->again(m->data, known, make);
 	if (!make)
 		return false;
 	/* The slot of the first arrives meanwhile. */
 	look(s, t->ran);
 	if (!first)
 		return true;
-	t->place = find(s, key, ahead->hash2);
+	t->place = find(s, key, key2);
 	if (!is_covered(s, t))
 		return true;
 	m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
@@ -432,12 +435,11 @@ static void take(Search *s, Frame *f)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
-	M2dMark mark = f->mark; /* frames may move */
 	unsigned last = f->last;
 	Taken t = {.ran = m2d_ex_ran(m, last, f->actor),
 		   .preemptions = f->preemptions,
 		   .sleep = s->sleep ? still_asleep(s, f->sleep, f->actor) : SLEEP_NONE};
-	M2dExAhead known = {.known = 0};
+	const M2dExAhead *ahead = NULL;
 	bool open;
 
 	if (s->bounded) {
@@ -448,13 +450,13 @@ static void take(Search *s, Frame *f)
 	}
 	/* The last step of the longest schedule is not to be missed. */
 	if (s->n_ahead != 0 && f->alt < m->look_alts && s->n < run->o->max_steps)
-		known = ahead_of(s, s->n - 1)[f->actor * m->look_alts + f->alt];
-	open = known.known != 0 ? take_known(s, &known, &t) : take_unknown(s, &t);
+		ahead = &ahead_of(s, s->n - 1)[f->actor * m->look_alts + f->alt];
+	open = ahead != NULL && ahead->known != 0 ? take_known(s, ahead, &t) : take_unknown(s, &t);
 	if (run->stop || !m2d_ex_tick(run)) {
 		if (open)
-			m2d_arena_rollback(m->arena, mark);
+			m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
 	} else if (open && !enter(s, t.place, t.ran, t.preemptions, t.sleep)) {
-		m2d_arena_rollback(m->arena, mark);
+		m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
 	}
 }
 

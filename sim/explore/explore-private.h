@@ -19,8 +19,20 @@ typedef struct {
 /* m2d_ex_table_init: without @values what is kept with each is 0 always. */
 void m2d_ex_table_init(M2dExTable *table, bool values, bool wide, uint64_t max_bytes);
 void m2d_ex_table_clear(M2dExTable *table);
+
+/* m2d_ex_table_rank: where a key other than 0 goes, if that is free. */
+M2D_ALWAYS_INLINE uint64_t m2d_ex_table_rank(const M2dExTable *t, uint64_t key)
+{
+	return (uint64_t)((unsigned __int128)(key * UINT64_C(0x9e3779b97f4a7c15)) * t->capacity >>
+			  64);
+}
+
 /* m2d_ex_table_prefetch: the state will be looked for soon. */
-void m2d_ex_table_prefetch(const M2dExTable *table, uint64_t key);
+M2D_ALWAYS_INLINE void m2d_ex_table_prefetch(const M2dExTable *t, uint64_t key)
+{
+	__builtin_prefetch(t->slot + m2d_ex_table_rank(t, key) * t->slot_bytes);
+}
+
 /* m2d_ex_table_find: the slot of the state (*@there), or where it goes. */
 uint64_t m2d_ex_table_find(const M2dExTable *table, uint64_t key, uint64_t key2, bool *there);
 uint16_t m2d_ex_table_value(const M2dExTable *table, uint64_t slot);
@@ -43,8 +55,17 @@ typedef struct {
 	bool stop;
 } M2dExRun;
 
+#define M2D_EX_TICKS 4096u
+
+/* m2d_ex_look_up: what m2d_ex_tick() does now and then. */
+bool m2d_ex_look_up(M2dExRun *run);
+
 /* m2d_ex_tick: count time and ask the user now and then; false: stop. */
-bool m2d_ex_tick(M2dExRun *run);
+static inline bool m2d_ex_tick(M2dExRun *run)
+{
+	return m2d_likely(++run->ticks % M2D_EX_TICKS != 0) || m2d_ex_look_up(run);
+}
+
 /* m2d_ex_found: a violation (0: a deadlock) at the end of @path[0..n-1]. */
 void m2d_ex_found(M2dExRun *run, unsigned violation, const M2dExStep *path, uint64_t n);
 /* m2d_ex_terminal: nobody can move: classify and count; reports deadlock and end violations. */

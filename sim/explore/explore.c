@@ -6,7 +6,6 @@
 #include "sim/explore/explore-private.h"
 
 /* Transitions between two looks at clock and user. */
-#define TICKS 4096u
 
 void m2d_ex_options_init(M2dExOptions *o)
 {
@@ -30,12 +29,10 @@ const char *m2d_ex_end_text(M2dExEnd end)
 	return texts[end];
 }
 
-bool m2d_ex_tick(M2dExRun *run)
+bool m2d_ex_look_up(M2dExRun *run)
 {
 	const M2dExOptions *o = run->o;
 
-	if (++run->ticks % TICKS != 0)
-		return true;
 	if (o->max_seconds > 0 &&
 	    (double)(g_get_monotonic_time() - run->start) > o->max_seconds * 1e6) {
 		run->r->end = M2D_EX_BOUND_TIME;

@@ -60,11 +60,12 @@ typedef struct {
 	unsigned (*enabled)(void *data, unsigned actor);
 	/* Take it. Only through m2d_set*(). */
 	void (*step)(void *data, unsigned actor, unsigned alt);
-	/* For each actor, in how many ways it can move, as enabled(), and for each of the first
+	/* Mask of actors that can move; for each in how many ways, as enabled(), and for each of
+	 * the first
 	 * @look_alts of them where it leads: @ahead[actor * look_alts + alt]. @before: what this
 	 * gave in the state before the step that was just taken; NULL: it was not asked. Itself
 	 * NULL, as again(): nothing is ever known. */
-	void (*look)(void *data, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways);
+	uint32_t (*look)(void *data, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways);
 	unsigned look_alts;
 	/* It is taken after all (@make), or counts as taken. */
 	void (*again)(void *data, uint32_t known, bool make);

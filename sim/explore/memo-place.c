@@ -147,13 +147,14 @@ void m2d_ex_places_refresh(M2dExMemo *m, uint32_t i)
 		add_number(b->read,
 			   m->word[g_array_index(m->read, uint32_t, e->first_read + k)].number);
 	for (uint32_t k = 0; k < b->n; k++) {
-		const M2dArenaChange *c = &g_array_index(m->change, M2dArenaChange, b->first + k);
-		const M2dExWord *word = &m->word[c->off / 8];
+		const M2dArenaStore *s = &m->store[b->first + k];
+		const M2dExWord *word = &m->word[s->off / 8];
 
 		if (word->toucher == M2D_EX_SHARED)
 			add_number(b->changed, word->number);
 		else
-			b->own = m2d_arena_weigh(b->own, m2d_arena_key(c->off), c->old, c->now);
+			b->own = m2d_arena_weigh(b->own, m2d_arena_key(s->off),
+						 m->was[b->first + k], s->now);
 	}
 }
 

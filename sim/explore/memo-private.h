@@ -89,16 +89,20 @@ struct _M2dExMemo {
 	M2dExReads reads;
 	uint64_t reads_room; /* words that @reads has room for */
 	GArray *effect, *count, *read;
-	GArray *change;       /* of M2dArenaChange */
-	M2dArenaStore *store; /* the same, to be made again */
+	GArray *change; /* of M2dArenaChange, of the step that was run last */
+	/* Of all steps; the values before are apart, since they are seldom asked for. */
+	M2dArenaStore *store;
+	uint64_t *was;
+	uint32_t n_stores;
 	M2dExBrief *brief;
 	uint64_t *before, *after; /* counters */
 	unsigned n_counters;
 	uint64_t premises[M2D_N_INVARIANTS]; /* of repeated steps */
 	uint64_t hits;
-	unsigned until_probe; /* looks at known steps */
-	GArray *due;          /* of M2dExDue */
-	uint32_t last;        /* the effect of the step taken last; 0: not known */
+	int until_probe; /* so many looks at known steps */
+	unsigned n_probes;
+	GArray *due;   /* of M2dExDue */
+	uint32_t last; /* the effect of the step taken last; 0: not known */
 	/* All that the actor's next step reads. */
 	M2dExTrees whole;
 	uint32_t root[M2D_EX_MAX_ACTORS][M2D_EX_MEMO_ALTS][M2D_EX_MEMO_ROOTS];
@@ -117,15 +121,6 @@ struct _M2dExMemo {
 static inline M2dExEffect *m2d_ex_memo_effect(const M2dExMemo *m, uint32_t i)
 {
 	return &g_array_index(m->effect, M2dExEffect, i);
-}
-
-/* Whether it is time to run a step although it is known. */
-static inline bool m2d_ex_memo_count_down(M2dExMemo *m)
-{
-	if (m2d_likely(--m->until_probe != 0))
-		return false;
-	m->until_probe = m->observed->probe_every;
-	return true;
 }
 
 /* --- memo-tree.c ------------------------------------------------------------------------------ */

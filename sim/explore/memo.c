@@ -10,8 +10,8 @@
 
 /* One step more may be kept than there is room for. */
 #define BRIEF_BYTES ((M2D_EX_MAX_EFFECTS + 1) * sizeof(M2dExBrief))
-#define STORE_BYTES ((M2D_EX_MAX_CHANGES + MAX_STEP) * sizeof(M2dArenaStore))
 #define MAX_STEP    (UINT32_C(1) << 20)
+#define MAX_STORES  (M2D_EX_MAX_CHANGES + MAX_STEP)
 
 M2dExMemo *m2d_ex_memo_new(M2dExWorld *x, const M2dExObserved *observed)
 {
@@ -25,10 +25,11 @@ M2dExMemo *m2d_ex_memo_new(M2dExWorld *x, const M2dExObserved *observed)
 	m->count = g_array_new(FALSE, FALSE, sizeof(M2dExCount));
 	m->read = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	m->due = g_array_new(FALSE, FALSE, sizeof(M2dExDue));
-	m->until_probe = observed->probe_every;
+	m->until_probe = (int)observed->probe_every;
 	m->brief = m2d_ex_pages_new(BRIEF_BYTES);
-	m->store = m2d_ex_pages_new(STORE_BYTES);
-	if (m->brief == NULL || m->store == NULL)
+	m->store = m2d_ex_pages_new(MAX_STORES * sizeof(M2dArenaStore));
+	m->was = m2d_ex_pages_new(MAX_STORES * sizeof(uint64_t));
+	if (m->brief == NULL || m->store == NULL || m->was == NULL)
 		g_error("no memory for what steps do");
 	m2d_ex_trees_init(&m->whole);
 	m2d_ex_places_init(m);
@@ -48,7 +49,8 @@ void m2d_ex_memo_free(M2dExMemo *m)
 	g_array_unref(m->count);
 	g_array_unref(m->read);
 	m2d_ex_pages_free(m->brief, BRIEF_BYTES);
-	m2d_ex_pages_free(m->store, STORE_BYTES);
+	m2d_ex_pages_free(m->store, MAX_STORES * sizeof(M2dArenaStore));
+	m2d_ex_pages_free(m->was, MAX_STORES * sizeof(uint64_t));
 	m2d_ex_trees_clear(&m->whole);
 	g_array_unref(m->due);
 	m2d_ex_places_clear(m);
@@ -151,25 +153,27 @@ static void end_watch(M2dExMemo *m)
 		r->seen[r->word[i] / 64] = 0;
 }
 
-/* Enter what was read as a way to @e with the changes from @b->first on. Returns its number, 0: it
+/* Enter what was read as a way to @e with what @m->change has. Returns its number, 0: it
  * is not kept. */
 static uint32_t keep(M2dExMemo *m, uint32_t *root, const M2dExEffect *e, M2dExBrief *b)
 {
-	const M2dArenaChange *c = &g_array_index(m->change, M2dArenaChange, b->first);
+	const M2dArenaChange *c = &g_array_index(m->change, M2dArenaChange, 0);
 	uint32_t i = m->effect->len;
 
-	b->n = m->change->len - b->first;
+	b->first = m->n_stores;
+	b->n = m->change->len;
 	m2d_ex_places_note(m, b->actor, m->reads.word, m->reads.n, c, b->n);
 	g_array_append_val(m->effect, *e);
 	m->brief[i] = *b;
 	if (m->reads.n > M2D_EX_MAX_PATH || b->n > MAX_STEP ||
 	    !m2d_ex_memo_enter(m, &m->whole, root, &m->reads, i, &m2d_ex_memo_effect(m, i)->next)) {
 		g_array_set_size(m->effect, i);
-		g_array_set_size(m->change, b->first);
 		return 0;
 	}
-	for (uint32_t k = 0; k < b->n; k++)
-		m->store[b->first + k] = (M2dArenaStore){c[k].off, c[k].now};
+	for (uint32_t k = 0; k < b->n; k++) {
+		m->store[m->n_stores] = (M2dArenaStore){c[k].off, c[k].now};
+		m->was[m->n_stores++] = c[k].old;
+	}
 	m2d_ex_memo_effect(m, i)->first_read = m->read->len;
 	m2d_ex_memo_effect(m, i)->n_read = m->reads.n;
 	g_array_append_vals(m->read, m->reads.word, m->reads.n);
@@ -178,17 +182,18 @@ static uint32_t keep(M2dExMemo *m, uint32_t *root, const M2dExEffect *e, M2dExBr
 
 static bool is_full(const M2dExMemo *m)
 {
-	return m->whole.n >= M2D_EX_MAX_NODES || m->change->len >= M2D_EX_MAX_CHANGES ||
+	return m->whole.n >= M2D_EX_MAX_NODES || m->n_stores >= M2D_EX_MAX_CHANGES ||
 	       m->effect->len >= M2D_EX_MAX_EFFECTS || m->read->len >= MAX_READS;
 }
 
 uint32_t m2d_ex_memo_learn_ways(M2dExMemo *m, unsigned actor, unsigned alt)
 {
 	M2dExEffect e = {.first_count = m->count->len};
-	M2dExBrief b = {.first = m->change->len, .actor = (uint8_t)actor};
+	M2dExBrief b = {.actor = (uint8_t)actor};
 
 	if (is_full(m))
 		return 0;
+	g_array_set_size(m->change, 0);
 	watch(m);
 	b.ways = (uint8_t)m->x->ways(m->x, actor);
 	end_watch(m);
@@ -203,7 +208,7 @@ static uint32_t keep_step(M2dExMemo *m, uint32_t *root, M2dMark mark, M2dExBrief
 	M2dExEffect e = {.first_count = m->count->len};
 	M2dArenaDelta delta;
 
-	b->first = m->change->len;
+	g_array_set_size(m->change, 0);
 	m2d_arena_changes(arena, mark, m->change, &delta);
 	b->hash = delta.hash;
 	b->hash_low = delta.hash_low;
@@ -226,14 +231,13 @@ static void run_blindly(M2dExMemo *m, unsigned actor, unsigned alt)
 {
 	M2dArena *arena = m->x->model.arena;
 	M2dMark mark = m2d_arena_mark(arena);
-	guint n = m->change->len;
 	M2dArenaDelta delta;
 
 	m->x->run_step(m->x, actor, alt);
+	g_array_set_size(m->change, 0);
 	m2d_arena_changes(arena, mark, m->change, &delta);
-	m2d_ex_places_note(m, actor, NULL, 0, &g_array_index(m->change, M2dArenaChange, n),
-			   m->change->len - n);
-	g_array_set_size(m->change, n);
+	m2d_ex_places_note(m, actor, NULL, 0, &g_array_index(m->change, M2dArenaChange, 0),
+			   m->change->len);
 }
 
 /* Run a step, and enter it at @root. */
@@ -291,7 +295,9 @@ void m2d_ex_memo_step(M2dExMemo *m, unsigned actor, unsigned alt)
 	root = m2d_ex_memo_root(m, actor, alt);
 	if (!due) {
 		known = m2d_ex_memo_find(m, &m->whole, *root);
-		due = known != 0 && m2d_ex_memo_count_down(m);
+		due = known != 0 && --m->until_probe <= 0;
+		if (due)
+			m->until_probe = (int)m->observed->probe_every;
 	}
 	if (due) {
 		probe(m, actor, alt, &m->brief[known]);

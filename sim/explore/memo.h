@@ -48,7 +48,8 @@ void m2d_ex_memo_free(M2dExMemo *memo);
 /* m2d_ex_memo_step: as the world's own step; the world's arena has a journal. */
 void m2d_ex_memo_step(M2dExMemo *memo, unsigned actor, unsigned alt);
 /* m2d_ex_memo_look, m2d_ex_memo_again: see M2dExModel. */
-void m2d_ex_memo_look(M2dExMemo *memo, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways);
+uint32_t m2d_ex_memo_look(M2dExMemo *memo, const M2dExAhead *before, M2dExAhead *ahead,
+			  uint8_t *ways);
 void m2d_ex_memo_again(M2dExMemo *memo, uint32_t known, bool make);
 /* m2d_ex_memo_hits: steps of which it was known what they do. */
 uint64_t m2d_ex_memo_hits(const M2dExMemo *memo);

@@ -3,7 +3,7 @@
  * Open addressing with linear probing. A slot is one piece, so that a visit costs one access to
  * memory: the fingerprint, with wide ones its second half, and 16 bits where the engine needs them.
  * Where a fingerprint goes is its rank among all fingerprints times the capacity: a larger table
- * has the same order, and growing is one pass from end to end.
+ * has the same order, and growing is one pass from the end to the start, in place.
  *
  * The load is at most 0.8 and the table grows by a quarter: 12.5 to 15.6 bytes a state. Slots of 8
  * bytes leave room for growing less often: 0.75 and by 7 in 16, 10.7 to 15.3 bytes.
@@ -11,6 +11,7 @@
 #include "sim/explore/explore-private.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/explore/pages.h"
 
@@ -27,31 +28,38 @@ static uint64_t size_of(const M2dExTable *t, uint64_t capacity)
 	return (capacity + TAIL) * t->slot_bytes;
 }
 
-static bool allocate(M2dExTable *t, uint64_t capacity)
+static void set_capacity(M2dExTable *t, uint64_t capacity)
 {
-	void *p = m2d_ex_pages_new(size_of(t, capacity));
-
-	if (p == NULL)
-		return false;
-	t->slot = p;
 	t->capacity = capacity;
 	t->limit = t->slot_bytes == SLOT_PLAIN ? capacity / 4 * 3 : capacity / 5 * 4;
-	return true;
+}
+
+/* Address space for all that the table may become; memory is taken as it grows. */
+static void reserve(M2dExTable *t, uint64_t max_bytes)
+{
+	uint64_t least = size_of(t, FIRST_CAPACITY);
+
+	if (max_bytes == 0)
+		max_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	for (t->max_bytes = MAX(max_bytes, least);; t->max_bytes = MAX(t->max_bytes / 2, least)) {
+		t->slot = m2d_ex_pages_new(t->max_bytes);
+		if (t->slot != NULL)
+			return;
+		if (t->max_bytes == least)
+			g_error("no memory for a table of states");
+	}
 }
 
 void m2d_ex_table_init(M2dExTable *t, bool values, bool wide, uint64_t max_bytes)
 {
-	*t = (M2dExTable){.max_bytes = max_bytes,
-			  .slot_bytes = wide     ? SLOT_WIDE
-					: values ? SLOT_VALUE
-						 : SLOT_PLAIN};
-	if (!allocate(t, FIRST_CAPACITY))
-		g_error("no memory for a table of states");
+	*t = (M2dExTable){.slot_bytes = wide ? SLOT_WIDE : values ? SLOT_VALUE : SLOT_PLAIN};
+	reserve(t, max_bytes);
+	set_capacity(t, FIRST_CAPACITY);
 }
 
 void m2d_ex_table_clear(M2dExTable *t)
 {
-	m2d_ex_pages_free(t->slot, size_of(t, t->capacity));
+	m2d_ex_pages_free(t->slot, t->max_bytes);
 	memset(t, 0, sizeof(*t));
 }
 
@@ -74,17 +82,6 @@ M2D_ALWAYS_INLINE bool second_is(const M2dExTable *t, uint64_t i, uint64_t key2,
 	return stored == key2;
 }
 
-M2D_ALWAYS_INLINE uint64_t rank_of(const M2dExTable *t, uint64_t key)
-{
-	return (uint64_t)((unsigned __int128)(key * UINT64_C(0x9e3779b97f4a7c15)) * t->capacity >>
-			  64);
-}
-
-void m2d_ex_table_prefetch(const M2dExTable *t, uint64_t key)
-{
-	__builtin_prefetch(t->slot + rank_of(t, key + (key == 0)) * t->slot_bytes);
-}
-
 M2D_ALWAYS_INLINE uint64_t find(const M2dExTable *t, uint64_t key, uint64_t key2, bool *there,
 				unsigned bytes)
 {
@@ -92,7 +89,7 @@ M2D_ALWAYS_INLINE uint64_t find(const M2dExTable *t, uint64_t key, uint64_t key2
 
 	/* 0 marks a free slot. */
 	key += key == 0;
-	for (i = rank_of(t, key);; i++) {
+	for (i = m2d_ex_table_rank(t, key);; i++) {
 		k = key_at(t, i, bytes);
 		if (k == 0 || (k == key && second_is(t, i, key2, bytes))) {
 			*there = k != 0;
@@ -140,44 +137,59 @@ void m2d_ex_table_set(M2dExTable *t, uint64_t i, uint16_t value)
 		memcpy(t->slot + i * t->slot_bytes + 8, &value, 2);
 }
 
-/* Ranks keep their order, so that most slots are free when their turn comes: only those of one run
- * of used slots are out of order. */
-M2D_ALWAYS_INLINE void move_all(M2dExTable *t, const M2dExTable *old, unsigned bytes)
+/* Put a slot of the smaller table where it goes; false: it goes before @end, which is to be left
+ * alone. */
+M2D_ALWAYS_INLINE bool move(M2dExTable *t, const uint8_t *slot, uint64_t end, unsigned bytes)
 {
-	uint64_t next = 0;
+	uint64_t key, to;
 
-	for (uint64_t i = 0; i < old->capacity + TAIL; i++) {
-		uint64_t key = key_at(old, i, bytes), to;
+	memcpy(&key, slot, 8);
+	to = m2d_ex_table_rank(t, key);
+	if (m2d_unlikely(to < end))
+		return false;
+	while (key_at(t, to, bytes) != 0)
+		to++;
+	memcpy(t->slot + to * bytes, slot, bytes);
+	t->crowded |= to + 2 >= t->capacity + TAIL;
+	return true;
+}
 
-		if (key == 0)
+/* From the end on, since ranks grow: what is behind a slot has been moved when its turn comes. Only
+ * near the start can one have been so far behind its rank that it goes to a place before. */
+M2D_ALWAYS_INLINE void move_all(M2dExTable *t, uint64_t n_slots, unsigned bytes)
+{
+	g_autoptr(GByteArray) early = g_byte_array_new();
+
+	for (uint64_t i = n_slots; i-- != 0;) {
+		uint8_t slot[SLOT_WIDE];
+
+		if (key_at(t, i, bytes) == 0)
 			continue;
-		to = rank_of(t, key);
-		while (to < next && key_at(t, to, bytes) != 0)
-			to++;
-		next = MAX(next, to + 1);
-		memcpy(t->slot + to * bytes, old->slot + i * bytes, bytes);
-		t->crowded |= to + 2 >= t->capacity + TAIL;
+		memcpy(slot, t->slot + i * bytes, bytes);
+		memset(t->slot + i * bytes, 0, bytes);
+		if (!move(t, slot, i + 1, bytes))
+			g_byte_array_append(early, slot, bytes);
 	}
+	for (guint i = 0; i < early->len; i += bytes)
+		move(t, early->data + i, 0, bytes);
 }
 
 static bool grow(M2dExTable *t)
 {
-	M2dExTable old = *t;
+	uint64_t n_slots = t->capacity + TAIL;
 	uint64_t capacity = t->slot_bytes == SLOT_PLAIN ? t->capacity + t->capacity / 16 * 7
 							: t->capacity + t->capacity / 4;
 
-	/* Both are there for a while. */
-	if ((t->max_bytes != 0 && size_of(t, t->capacity) + size_of(t, capacity) > t->max_bytes) ||
-	    !allocate(t, capacity))
+	if (size_of(t, capacity) > t->max_bytes)
 		return false;
+	set_capacity(t, capacity);
 	t->crowded = false;
 	if (t->slot_bytes == SLOT_PLAIN)
-		move_all(t, &old, SLOT_PLAIN);
+		move_all(t, n_slots, SLOT_PLAIN);
 	else if (t->slot_bytes == SLOT_VALUE)
-		move_all(t, &old, SLOT_VALUE);
+		move_all(t, n_slots, SLOT_VALUE);
 	else
-		move_all(t, &old, SLOT_WIDE);
-	m2d_ex_pages_free(old.slot, size_of(&old, old.capacity));
+		move_all(t, n_slots, SLOT_WIDE);
 	return true;
 }
 

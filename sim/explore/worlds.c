@@ -381,11 +381,11 @@ static void step_observed(void *data, unsigned actor, unsigned alt)
 		x->run_step(x, actor, alt);
 }
 
-static void look(void *data, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways)
+static uint32_t look(void *data, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways)
 {
 	const M2dExWorld *x = data;
 
-	m2d_ex_memo_look(x->memo, before, ahead, ways);
+	return m2d_ex_memo_look(x->memo, before, ahead, ways);
 }
 
 static void again(void *data, uint32_t known, bool make)
