@@ -183,7 +183,7 @@ bool m2d_flush_covers(const M2dCheck *c, const M2dEvent *e, M2dItemId id);
  * used any more. */
 void m2d_promise_gfns(M2dCheck *c, uint64_t first, uint64_t n, unsigned stale, bool writable_only);
 
-/* --- SPTEs (vtlb.c, spte-rules.c) ------------------------------------------------------------- */
+/* --- SPTEs (vtlb.c, vtlb-flush.c, spte-rules.c) ----------------------------------------------- */
 
 /* m2d_sp_words: the table of a page that is there, for loops over all entries. */
 static inline const uint64_t *m2d_sp_words(const M2dCheck *c, const M2dSp *s)
@@ -199,6 +199,16 @@ void m2d_vt_frame_freed(M2dCheck *c, uint64_t pfn);
 /* m2d_vt_changed: SPTE @index of @sp was written and is @spte. */
 void m2d_vt_changed(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte);
 void m2d_vt_synced(M2dCheck *c, M2dSpIndex sp, unsigned index);
+/* m2d_vt_cover: a flush of @vcpu covers SPTE @index of @sp; nothing if the guest's entry is as it
+ * was. */
+void m2d_vt_cover(M2dCheck *c, unsigned vcpu, M2dSpIndex sp, M2dVtPage *page, unsigned index);
+/* m2d_vt_next_flagged: the first entry from @i on that has flags; 512: none. */
+unsigned m2d_vt_next_flagged(const M2dVtPage *page, unsigned i);
+/* m2d_vt_next_changed: the first page from @sp on, below @end, that has changed entries; @end:
+ * none.
+ */
+M2dSpIndex m2d_vt_next_changed(const M2dCheck *c, M2dSpIndex sp, M2dSpIndex end);
+/* m2d_vt_flush: the guest on @vcpu has flushed @scope; @gva and @pcid where that names them. */
 void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva, uint32_t pcid);
 void m2d_vt_judge(M2dCheck *c, unsigned vcpu);
 /* m2d_vt_emulated: the stores that KVM made for @vcpu are performed. */
