@@ -120,6 +120,15 @@ bool m2d_scn_setting_value(const M2dScnSettingInfo *info, const char *text, uint
 
 /* --- the parts of a file -------------------------------------------------------------------- */
 
+/* m2d_scn_parse_version: the first line; m2d_scn_parse_header: another one of the header;
+ * m2d_scn_parse_doc: one that continues "doc"; m2d_scn_parse_section: "[NAME]". */
+bool m2d_scn_parse_version(M2dScnParser *ps);
+bool m2d_scn_parse_header(M2dScnParser *ps);
+void m2d_scn_parse_doc(M2dScnParser *ps);
+bool m2d_scn_parse_section(M2dScnParser *ps);
+/* m2d_scn_close_variant: what a [variant] sets is complete once the next section begins. */
+void m2d_scn_close_variant(M2dScnParser *ps);
+
 /* All take the rest of the line and append to the arrays of @ps. */
 bool m2d_scn_parse_setting(M2dScnParser *ps);
 bool m2d_scn_parse_object(M2dScnParser *ps);
