@@ -12,7 +12,7 @@
 #define FIRST_PREEMPTIONS 1
 #define FIRST_STATES      100000u
 /* The first times that steps are observed take longer than they save in a search of less. */
-#define SHORT_STATES 100000u
+#define SHORT_STATES 20000u
 
 void m2d_ex_variant_free(M2dExVariant *v)
 {
