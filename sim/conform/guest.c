@@ -333,11 +333,13 @@ static void hardware_used(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	uint64_t level = m2d_conf_event(c, i)->u.requested.level;
 	M2dSptep p = 0;
 
-	if (level == 1)
-		p = m2d_conf_shadow_of(c, task, addr);
-	else if (level <= 3 && set != M2D_CONF_NONE)
+	if (level < 1 || level > 3)
+		return;
+	if (set != M2D_CONF_NONE)
 		p = sptep_at(c, set);
-	if (p == 0 || level < 1)
+	else if (level == 1)
+		p = m2d_conf_shadow_of(c, task, addr);
+	if (p == 0)
 		return;
 	gfn &= ~m2d_low_mask(9 * (unsigned)(level - 1));
 	old = used = m2d_spte_read(c->vm, p);
