@@ -50,10 +50,14 @@ static void accessed(M2dConform *c, M2dSpIndex sp, uint32_t flush)
 
 void m2d_conf_guest_sync(M2dConform *c, M2dSpIndex sp)
 {
-	uint32_t flush = m2d_conf_next(c, c->now);
+	uint32_t flush = m2d_conf_next(c, c->now), next;
 
-	if (m2d_conf_event(c, c->now)->kind == M2D_CAP_SYNC_PAGE && flush != M2D_CONF_NONE &&
-	    m2d_conf_event(c, flush)->kind == M2D_CAP_FLUSH_REMOTE)
+	if (m2d_conf_event(c, c->now)->kind != M2D_CAP_SYNC_PAGE || flush == M2D_CONF_NONE ||
+	    m2d_conf_event(c, flush)->kind != M2D_CAP_FLUSH_REMOTE)
+		return;
+	/* Before another page it is for the protection of that. */
+	next = m2d_conf_next(c, flush);
+	if (next == M2D_CONF_NONE || m2d_conf_event(c, next)->kind != M2D_CAP_SYNC_PAGE)
 		accessed(c, sp, flush);
 }
 
