@@ -58,8 +58,9 @@ typedef struct {
 	bool emulating;                 /* an instruction, since the exit */
 	uint64_t store_addr;
 	uint32_t fault_event;
-	uint32_t entered; /* event: the guest, last */
-	bool left;        /* for userspace, in this window */
+	uint32_t entered;   /* event: the guest, last */
+	uint64_t root_zaps; /* as the vCPU entered the guest last */
+	bool left;          /* for userspace, in this window */
 	/* The window: from an exit to the next entry, or one operation. */
 	GArray *kernel; /* uint32_t: indices of compared events */
 	GArray *model;  /* M2dConfItem */
@@ -143,6 +144,7 @@ struct _M2dConform {
 	bool stuck;           /* the model cannot go on */
 	bool flushes_young;   /* the host ages by clear_flush_young() */
 	bool memslot_inlined; /* m2d_conf_memslot_inlined() of some caller */
+	uint64_t root_zaps;   /* roots that were zapped so far, while in use */
 	uint64_t resyncs;
 };
 

@@ -11,6 +11,7 @@
 #include "sim/base/error.h"
 #include "sim/conform/conform-private.h"
 #include "sim/kvm/drive.h"
+#include "sim/vm/request.h"
 
 static bool of_entry(unsigned kind)
 {
@@ -59,6 +60,16 @@ static bool walked_already(const M2dConform *c, const M2dConfOp *op, unsigned ki
 	}
 }
 
+/* A root is loaded once more before the guest is entered: the vCPU was asked to drop obsolete ones
+ * again after it had looked for that. When it was asked is not recorded, only by what: roots that
+ * were zapped since it entered the guest last, one for each time. */
+static void asked_again(M2dConform *c, const M2dConfTask *task, unsigned kind)
+{
+	if (kind == M2D_CAP_MMU_LOAD && task->vcpu >= 0 && task->n_kernel[kind] > 1 &&
+	    c->root_zaps - task->root_zaps >= task->n_kernel[kind])
+		m2d_make_request(c->vm, (unsigned)task->vcpu, M2D_REQ_MMU_FREE_OBSOLETE_ROOTS);
+}
+
 /* Go on until the model has done as much of @kind as the kernel. */
 static void advance(M2dConform *c, M2dConfTask *task, unsigned kind)
 {
@@ -77,8 +88,11 @@ static void advance(M2dConform *c, M2dConfTask *task, unsigned kind)
 		/* The guest is entered when the kernel does. */
 		if (op->kind == M2D_CONF_OP_ENTER &&
 		    c->vm->rt->task[op->actor]->point == M2D_PT_MODE_IN_GUEST &&
-		    !(of_entry(kind) && m2d_conf_send_flush(c)))
-			return;
+		    !(of_entry(kind) && m2d_conf_send_flush(c))) {
+			asked_again(c, task, kind);
+			if (c->vm->vcpu[task->vcpu]->requests == 0)
+				return;
+		}
 		if (of_entry(kind))
 			m2d_conf_give_up(c, task);
 		m2d_conf_step_op(c, op);
@@ -403,6 +417,9 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 		m2d_conf_host_requested(c, i);
 		m2d_conf_host_passed(c, i, task->fault_event);
 	}
+	c->root_zaps += e->kind == M2D_CAP_ZAP_PAGE && e->u.page.roots != 0;
+	if (e->kind == M2D_CAP_ENTRY)
+		task->root_zaps = c->root_zaps;
 	if (m2d_conf_predicted(c, e->kind)) {
 		g_array_append_val(task->kernel, i);
 		task->n_kernel[e->kind]++;
