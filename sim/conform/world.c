@@ -40,6 +40,9 @@ bool m2d_conf_world_new(M2dConform *c, GError **error)
 	config.guest_maxphyaddr = MAXPHYADDR;
 	if (!m2d_knobs_profile(&config.knobs, c->profile, error))
 		return false;
+	/* The stable kernels that record have both fixes. */
+	if (c->opt.kvm == NULL)
+		config.knobs.child_gfn_check = config.knobs.child_role_check = true;
 	c->vm = m2d_kvm_new(c->world, &config, error);
 	if (c->vm == NULL)
 		return false;

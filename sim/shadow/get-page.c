@@ -116,11 +116,15 @@ M2D_ROUTINE(m2d_mmu_get_child)
 		child = m2d_spte_child(vm, v);
 		if (child != 0 && child_fits(vm, child, f->gfn, role))
 			M2D_RETURN(rt, f, -(int64_t)child);
-		m2d_drop_parent_pte(vm, child, f->parent);
-		M2D_POINT(rt, f, ZAPPED);
-		if (M2D_OWES(vm, FLUSH_UNLINK))
-			M2D_CALL(rt, f, m2d_mmu_flush_gfn, .gfn = f->gfn,
-				 .level = m2d_role_level(role) + 1);
+		/* One that does not fit goes when the right one is linked; one that is freed (KVM
+		 * has left out a duty) before its frame serves for another. */
+		if (child == 0) {
+			m2d_drop_parent_pte(vm, child, f->parent);
+			M2D_POINT(rt, f, ZAPPED);
+			if (M2D_OWES(vm, FLUSH_UNLINK))
+				M2D_CALL(rt, f, m2d_mmu_flush_gfn, .gfn = f->gfn,
+					 .level = m2d_role_level(role) + 1);
+		}
 	}
 	M2D_CALL(rt, f, m2d_mmu_get_page, .vcpu = f->vcpu, .gfn = f->gfn, .role = role);
 	M2D_RETURN(rt, f, m2d_rt_ret(rt));
@@ -135,11 +139,15 @@ M2D_ROUTINE(m2d_mmu_link_page)
 	unsigned index = m2d_sptep_index(f->parent);
 
 	M2D_BEGIN(rt, f);
-	/* What is present here is a large leaf: others were dealt with on the way down. */
+	/* What is present here is a large leaf, or a table that does not fit (child_fits()). */
 	if (m2d_spte_is_present(&vm->fmt, m2d_spte_read(vm, f->parent))) {
-		m2d_drop_spte(vm, f->parent);
+		m2d_page_zap_pte(vm, f->parent, M2D_ON_NONE);
 		M2D_POINT(rt, f, ZAPPED);
-		if (M2D_OWES(vm, FLUSH_UNLINK))
+		if (!M2D_OWES(vm, FLUSH_UNLINK))
+			;
+		else if (vm->cfg.knobs.child_gfn_check)
+			M2D_CALL(rt, f, m2d_flush_remote_tlbs, .gfn = 0);
+		else
 			M2D_CALL(rt, f, m2d_mmu_flush_gfn,
 				 .gfn = m2d_sp_entry_gfn(vm, parent, index),
 				 .level = m2d_role_level(m2d_sp(vm, parent)->role));

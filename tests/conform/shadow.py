@@ -26,11 +26,11 @@ CUTS = {
 # Without this duty at least so many of the kernel's events come out otherwise.
 DUTIES = {
     "ptmod-shadow": {"flush-sync-hw": 900, "sync-cr3": 60, "wrprot-shadowed": 100,
-                     "guest-ad": 5, "guest-d-writable": 100, "rmap-add": 100},
+                     "guest-ad": 3, "guest-d-writable": 100, "rmap-add": 100},
     "hv-shadow": {"sync-pv": 200, "flush-guest-hw": 50, "flush-sync-page": 40,
                   "mark-unsync-parents": 200, "wrprot-sync": 200, "check-requests": 60},
     "pae-shadow": {"sync-invlpg": 300, "flush-invlpg-spte": 200, "flush-load": 40},
-    "ptmod1-6.12-shadow": {"zap-track-write": 300, "zap-drop-spte": 100, "wrprot-upper": 30,
+    "ptmod1-6.12-shadow": {"zap-track-write": 100, "zap-drop-spte": 100, "wrprot-upper": 30,
                            "sync-child": 10, "flush-track-write": 70, "flush-wrprot": 30},
 }
 
