@@ -233,6 +233,9 @@ M2dConfOp *m2d_conf_op(M2dConform *c, uint32_t t, unsigned kind, unsigned number
 bool m2d_conf_start_enter(M2dConform *c, M2dConfTask *task);
 /* m2d_conf_send_flush: who has begun a remote flush asks vCPUs for it; false: nobody has. */
 bool m2d_conf_send_flush(M2dConform *c);
+/* m2d_conf_root_dropped: event @i zaps an invalid root, if it does: so its vCPU was the last to use
+ * it, and others that are about to drop it have. */
+void m2d_conf_root_dropped(M2dConform *c, uint32_t i);
 /* m2d_conf_take_actor: an idle one above the vCPUs'. */
 unsigned m2d_conf_take_actor(M2dConform *c, uint32_t t);
 

@@ -417,6 +417,8 @@ void m2d_conf_drive(M2dConform *c, uint32_t i)
 		m2d_conf_host_requested(c, i);
 		m2d_conf_host_passed(c, i, task->fault_event);
 	}
+	if (e->kind == M2D_CAP_ZAP_PAGE)
+		m2d_conf_root_dropped(c, i);
 	c->root_zaps += e->kind == M2D_CAP_ZAP_PAGE && e->u.page.roots != 0;
 	if (e->kind == M2D_CAP_ENTRY)
 		task->root_zaps = c->root_zaps;

@@ -18,6 +18,10 @@ M2dConfOutcome m2d_conf_outcome(const M2dConform *c, uint32_t i)
 
 		switch (e->kind) {
 		case M2D_CAP_MARK_MMIO:
+			/* Before the fault's own it is of a table that is synchronised. */
+			if (out == M2D_CONF_OUT_NONE)
+				break;
+			return M2D_CONF_OUT_EMULATED;
 		case M2D_CAP_MMIO_FAULT:
 		case M2D_CAP_EMULATE:
 			return M2D_CONF_OUT_EMULATED;

@@ -99,21 +99,57 @@ static bool reloads_within(const M2dConform *c, const M2dConfTask *task, const M
 	return load != M2D_CONF_NONE && load < commit;
 }
 
+/* The vCPU of @task goes as far as to have dropped its root, before it enters the guest. */
+static void drop_root(M2dConform *c, M2dConfTask *task)
+{
+	m2d_conf_tidy(c, task);
+	m2d_conf_give_up(c, task);
+	m2d_conf_finish_but_entry(c, task);
+	if (task->n_ops != 0 || !m2d_conf_start_enter(c, task))
+		return;
+	while (m2d_conf_runs(c, (unsigned)task->vcpu) && c->vm->vcpu[task->vcpu]->mmu.root.sp != 0)
+		m2d_conf_step(c, (unsigned)task->vcpu);
+}
+
 static void lock_broken(M2dConform *c, const M2dConfTask *zapper)
 {
 	for (guint t = 0; t < c->tasks->len; t++) {
 		M2dConfTask *task = m2d_conf_task(c, t);
 
-		if (task == zapper || !reloads_within(c, task, zapper))
-			continue;
-		m2d_conf_tidy(c, task);
-		m2d_conf_give_up(c, task);
-		m2d_conf_finish_but_entry(c, task);
-		if (task->n_ops != 0 || !m2d_conf_start_enter(c, task))
-			continue;
-		while (m2d_conf_runs(c, (unsigned)task->vcpu) &&
-		       c->vm->vcpu[task->vcpu]->mmu.root.sp != 0)
-			m2d_conf_step(c, (unsigned)task->vcpu);
+		if (task != zapper && reloads_within(c, task, zapper))
+			drop_root(c, task);
+	}
+}
+
+/* The invalid root of @gfn and @role has more users than one. */
+static bool shared_root(const M2dConform *c, uint64_t gfn, uint64_t role)
+{
+	for (M2dSpIndex n = 1; n < m2d_shadow_max_sp(c->vm); n++) {
+		const M2dSp *sp = m2d_sp(c->vm, n);
+
+		if (sp->pfn != 0 && sp->gfn == gfn && sp->root_count > 1 &&
+		    sp->role & M2D_ROLE_INVALID &&
+		    !((sp->role ^ role) & (M2D_CAP_ROLE_LEVEL | M2D_CAP_ROLE_QUADRANT)))
+			return true;
+	}
+	return false;
+}
+
+void m2d_conf_root_dropped(M2dConform *c, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	const M2dConfTask *last = m2d_conf_task_of(c, i);
+
+	if (last->vcpu < 0 || !(e->u.page.role & M2D_CAP_ROLE_INVALID) || e->u.page.roots != 0 ||
+	    !shared_root(c, e->u.page.gfn, e->u.page.role))
+		return;
+	for (guint t = 0; t < c->tasks->len; t++) {
+		M2dConfTask *task = m2d_conf_task(c, t);
+
+		if (task != last && task->vcpu >= 0 && task->at != M2D_CONF_NONE &&
+		    !c->vm->vcpu[task->vcpu]->in_guest &&
+		    c->vm->vcpu[task->vcpu]->requests >> M2D_REQ_MMU_FREE_OBSOLETE_ROOTS & 1)
+			drop_root(c, task);
 	}
 }
 
