@@ -4,7 +4,8 @@
 
 Usage: bench/explored.py [--seconds N] [--proof-seconds N] [--memory MIB] [--jobs N]
                          [--mmu2d PROGRAM] [-o FILE]
---proof-seconds is the bound of the paravirtual flush, which has a table of its own. A variant whose states are too many for the bounds is searched again with few preemptions.
+--proof-seconds is the bound of the paravirtual flush, which has a table of its own. A variant whose
+states are too many for the bounds is searched again with few preemptions.
 """
 import argparse
 import concurrent.futures
@@ -25,11 +26,13 @@ checker watching. Made by
     {command}
 
 on {date}, {cpus} processors shared with other work; a bound of {seconds} s a variant ({proof} s for
-the paravirtual flush) and {memory} MiB. Seconds are wall time of one variant, with the search for the shortest schedule and for the last
-repair. "all" under *covered* means that every order was looked at. A number of preemptions means that
-all orders with at most so many were, since the whole has more states than fit the bounds: nothing is
-proved about the rest. A violation ends the search; its least preemptions and steps are given, in
-brackets where the search for the shortest reached a bound.
+the paravirtual flush) and {memory} MiB. Seconds are wall time of one variant, with the search for
+the shortest schedule and for the last repair. "all" under *covered* means that every order was looked
+at. A number of preemptions means that all orders with at most so many were, since the whole has more
+states than fit the bounds: nothing is proved about the rest, and how far a search came depends on
+what else the machine did. A violation ends the search; its least preemptions and steps are given, in
+brackets where the search for the shortest reached a bound. Counts of complete searches are the same
+on any machine.
 
 {summary}
 
