@@ -382,10 +382,35 @@ bool m2d_conf_host_retries(const M2dConform *c, uint32_t i, unsigned vcpu, uint6
 	       (m2d_conf_fault_gfn(c, i, &gfn) && m2d_mmu_must_retry(c->vm, vcpu, gfn));
 }
 
+/* An invalidation of @task's is not over: the host's page is still to be changed. */
+static bool goes_on(const M2dConform *c, const M2dConfTask *task)
+{
+	uint32_t n = task->at != M2D_CONF_NONE ? m2d_conf_next(c, task->at) : M2D_CONF_NONE;
+
+	return n != M2D_CONF_NONE && (m2d_conf_event(c, n)->kind == M2D_CAP_SET_SPTE_HVA ||
+				      m2d_conf_event(c, n)->kind == M2D_CAP_SET_SPTE_GFN);
+}
+
+/* Invalidations that only wait to ask for their flush return, if none has so far. */
+static void finish_begun(M2dConform *c)
+{
+	for (guint t = 0; t < c->tasks->len && c->notifiers->len == 0; t++) {
+		M2dConfTask *task = m2d_conf_task(c, t);
+		const M2dConfOp *op = m2d_conf_top(task);
+
+		if (op == NULL || op->kind != M2D_CONF_OP_NOTIFIER || !op->due ||
+		    goes_on(c, task))
+			continue;
+		m2d_conf_finish(c, op->actor);
+		m2d_conf_tidy(c, task);
+	}
+}
+
 void m2d_conf_host_retry(M2dConform *c, uint32_t i)
 {
 	uint64_t gfn;
 
+	finish_begun(c);
 	if (c->notifiers->len != 0 && m2d_conf_fault_gfn(c, i, &gfn))
 		end_notifier(c, 0);
 }
