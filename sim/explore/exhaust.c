@@ -116,85 +116,9 @@ static void look(Search *s, unsigned last)
 	}
 }
 
-/* Actors in @sleep whose next step commutes with @actor's next step. */
-static uint32_t still_asleep(const Search *s, uint32_t sleep, unsigned actor)
-{
-	const M2dExModel *m = s->run->m;
-	M2dFootprint mine, other;
-	uint32_t kept = 0;
-
-	if (sleep == 0)
-		return 0;
-	m->footprint(m->data, actor, &mine);
-	for (uint32_t left = sleep & ~(1u << actor); left != 0; left &= left - 1) {
-		unsigned a = (unsigned)__builtin_ctz(left);
-
-		m->footprint(m->data, a, &other);
-		if (!m2d_fp_dependent(&mine, &other))
-			kept |= 1u << a;
-	}
-	return kept;
-}
-
-/* The persistent set that begins with @first. */
-static uint32_t close_set(const Search *s, unsigned first, uint32_t enabled)
-{
-	const M2dExModel *m = s->run->m;
-	uint32_t set = 1u << first, open = set;
-
-	while (open != 0) {
-		unsigned a = (unsigned)__builtin_ctz(open);
-		M2dFootprint next, rest;
-
-		open &= open - 1;
-		m->footprint(m->data, a, &next);
-		for (unsigned b = 0; b < m->n_actors; b++) {
-			/* One that is done may still be interrupted: its future says so. */
-			if (set >> b & 1)
-				continue;
-			m->future(m->data, b, &rest);
-			/* A member that cannot move waits for whoever may enable it. */
-			if (!m2d_fp_dependent(&next, &rest))
-				continue;
-			set |= 1u << b;
-			open |= 1u << b;
-		}
-		if ((set & enabled) == enabled)
-			return enabled;
-	}
-	return set & enabled;
-}
-
-/* The actor's next step can decide whether an invariant holds. */
-static bool is_visible(const Search *s, unsigned actor)
-{
-	const M2dExModel *m = s->run->m;
-	M2dFootprint fp;
-
-	if (m->visible == 0)
-		return false;
-	m->footprint(m->data, actor, &fp);
-	return (fp.write & m->visible) != 0;
-}
-
 static uint32_t persistent_set(const Search *s, uint32_t enabled)
 {
-	uint32_t best = enabled;
-
-	if (!s->persistent)
-		return enabled;
-	for (uint32_t left = enabled; left != 0; left &= left - 1) {
-		unsigned first = (unsigned)__builtin_ctz(left);
-		uint32_t set = close_set(s, first, enabled);
-
-		if (set == 1u << first && is_visible(s, first))
-			continue;
-		if (__builtin_popcount(set) < __builtin_popcount(best))
-			best = set;
-		if ((best & (best - 1)) == 0)
-			break;
-	}
-	return best;
+	return s->persistent ? m2d_ex_persistent_set(s->run->m, enabled) : enabled;
 }
 
 static bool on_stack(const Search *s, uint64_t key)
@@ -438,7 +362,7 @@ static void take(Search *s, Frame *f)
 	unsigned last = f->last;
 	Taken t = {.ran = m2d_ex_ran(m, last, f->actor),
 		   .preemptions = f->preemptions,
-		   .sleep = s->sleep ? still_asleep(s, f->sleep, f->actor) : SLEEP_NONE};
+		   .sleep = s->sleep ? m2d_ex_still_asleep(m, f->sleep, f->actor) : SLEEP_NONE};
 	const M2dExAhead *ahead = NULL;
 	bool open;
 

@@ -82,6 +82,11 @@ static inline uint32_t m2d_ex_enabled(const M2dExModel *m)
 	return mask;
 }
 
+/* m2d_ex_still_asleep: actors in @sleep whose next step commutes with @actor's next step. */
+uint32_t m2d_ex_still_asleep(const M2dExModel *m, uint32_t sleep, unsigned actor);
+/* m2d_ex_persistent_set: the smallest one that begins with one of the @enabled actors. */
+uint32_t m2d_ex_persistent_set(const M2dExModel *m, uint32_t enabled);
+
 void m2d_ex_exhaust(M2dExRun *run);
 void m2d_ex_shortest(M2dExRun *run);
 void m2d_ex_dpor(M2dExRun *run);
