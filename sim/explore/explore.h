@@ -61,10 +61,9 @@ typedef struct {
 	/* Take it. Only through m2d_set*(). */
 	void (*step)(void *data, unsigned actor, unsigned alt);
 	/* Mask of actors that can move; for each in how many ways, as enabled(), and for each of
-	 * the first
-	 * @look_alts of them where it leads: @ahead[actor * look_alts + alt]. @before: what this
-	 * gave in the state before the step that was just taken; NULL: it was not asked. Itself
-	 * NULL, as again(): nothing is ever known. */
+	 * the first @look_alts of them where it leads: @ahead[actor * look_alts + alt]. @before:
+	 * what this gave in the state before the step that was just taken; NULL: a search begins.
+	 * Itself NULL, as again(): nothing is ever known. */
 	uint32_t (*look)(void *data, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways);
 	unsigned look_alts;
 	/* It is taken after all (@make), or counts as taken. */

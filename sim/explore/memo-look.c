@@ -111,6 +111,8 @@ uint32_t m2d_ex_memo_look(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ah
 	unsigned alts = m->x->model.look_alts, n = m->x->model.n_actors * alts;
 	uint32_t enabled = 0;
 
+	if (before == NULL)
+		m2d_ex_places_begin_era(m);
 	for (unsigned i = 0; i < n; i++) {
 		unsigned actor = alts == 1 ? i : i / alts;
 		const M2dExBrief *took = NULL, *b;

@@ -13,7 +13,7 @@
  * changed. Where a step shows that a word is shared which was not, all places and trees are void:
  * an era ends. A word that changes for the first time and was only ever touched by the actor
  * becomes its own in the same era: the sum is of differences to what words were at first, hence as
- * it was.
+ * it was. Each search begins an era, since others may have written between two.
  */
 #include "sim/explore/memo-private.h"
 
@@ -23,7 +23,7 @@
 /* Bounds of memory. */
 #define MAX_PLACES (UINT64_C(1) << 21)
 
-static void begin_era(M2dExMemo *m)
+void m2d_ex_places_begin_era(M2dExMemo *m)
 {
 	m->era++;
 	memset(m->place, 0, (m->place_mask + 1) * sizeof(M2dExPlace));
@@ -47,7 +47,7 @@ void m2d_ex_places_init(M2dExMemo *m)
 		m->own[a] = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	m->place_mask = FIRST_PLACES - 1;
 	m->place = g_new0(M2dExPlace, FIRST_PLACES);
-	begin_era(m);
+	m2d_ex_places_begin_era(m);
 }
 
 void m2d_ex_places_clear(M2dExMemo *m)
@@ -125,7 +125,7 @@ void m2d_ex_places_note(M2dExMemo *m, unsigned actor, const uint32_t *read, uint
 	for (uint32_t i = 0; i < n; i++)
 		shares |= change(m, actor, &c[i]);
 	if (shares)
-		begin_era(m);
+		m2d_ex_places_begin_era(m);
 }
 
 static void add_number(uint64_t set[M2D_EX_SET_WORDS], uint16_t number)

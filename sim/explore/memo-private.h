@@ -143,6 +143,8 @@ bool m2d_ex_memo_enter(M2dExMemo *memo, M2dExTrees *trees, uint32_t *root, const
 
 void m2d_ex_places_init(M2dExMemo *memo);
 void m2d_ex_places_clear(M2dExMemo *memo);
+/* m2d_ex_places_begin_era: forget all places, and what words that no step has changed are. */
+void m2d_ex_places_begin_era(M2dExMemo *memo);
 /* m2d_ex_places_note: a step of @actor has read the words, and made the changes. */
 void m2d_ex_places_note(M2dExMemo *memo, unsigned actor, const uint32_t *read, uint32_t n_read,
 			const M2dArenaChange *change, uint32_t n);
