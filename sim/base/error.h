@@ -25,5 +25,5 @@ GQuark m2d_error_quark(void);
  */
 void m2d_error_from_errno(GError **error, int errnum, const char *what, const char *path);
 
-/* m2d_error_exit_status: the exit status for @error as design and man pages fix them. */
+/* m2d_error_exit_status: the exit status for @error as mmu2d(1) fixes them. */
 int m2d_error_exit_status(const GError *error);

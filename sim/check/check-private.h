@@ -253,7 +253,7 @@ void m2d_leaf_gfns(const M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t *f
 typedef void (*M2dLeafFn)(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, void *data);
 void m2d_each_leaf(M2dCheck *c, unsigned as, uint64_t first, uint64_t n, uint64_t bits,
 		   M2dLeafFn fn, void *data);
-/* m2d_shadowed: a page in sync, other than @but, shadows a table in @gfn, or it is tracked. */
+/* m2d_shadowed: a page in sync shadows a table in @gfn, @by, or it is tracked: @by is 0 then. */
 bool m2d_shadowed(const M2dCheck *c, unsigned as, uint64_t gfn, M2dSpIndex *by);
 
 /* A leaf that was installed just now, and what the host has for its first gfn. */

@@ -173,7 +173,7 @@ static inline M2dConfTask *m2d_conf_task_of(const M2dConform *c, uint32_t event)
 
 /* m2d_conf_stream_end: what all events together tell: vCPUs, MMU, profile. */
 bool m2d_conf_stream_end(M2dConform *c, GError **error);
-/* m2d_conf_in_window: the first event of @kind from @i on in the window of @i's task, which ends
+/* m2d_conf_find: the first event of @kind from @i on in the window of @i's task, which ends
  * with the entry of its vCPU or the start of another operation; M2D_CONF_NONE: none. */
 uint32_t m2d_conf_find(const M2dConform *c, uint32_t i, unsigned kind);
 /* m2d_conf_starts: events of @kind begin an operation. */

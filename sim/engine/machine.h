@@ -155,10 +155,12 @@ M2dMachine *m2d_machine_load(const char *name_or_file, GError **error);
 /**
  * m2d_machine_set: override one key, as `--set section.key=value` does.
  * @assignment: "section.key=value" with the section and key names of the .ini file
+ * False with @error for an unknown key or a value out of range.
  */
 bool m2d_machine_set(M2dMachine *machine, const char *assignment, GError **error);
 
-/* m2d_machine_check: cross-field rules after m2d_machine_set(); called by m2d_machine_load(). */
+/* m2d_machine_check: cross-field rules after m2d_machine_set(); called by m2d_machine_load(). False
+ * with @error, which names the first rule that does not hold. */
 bool m2d_machine_check(const M2dMachine *machine, GError **error);
 
 /* m2d_machine_list: NULL-terminated sorted names that m2d_machine_load() finds; g_strfreev(). */

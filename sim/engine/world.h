@@ -20,11 +20,13 @@ typedef struct _M2dVcpu M2dVcpu;
  * @machine: taken over, also when NULL is returned
  * @reserve: bound in bytes of all simulated state together; 0: the default, or as much of it, by
  *   halves down to 1 GiB, as the system lets a process reserve
+ * NULL with @error if the system lets a process reserve less.
  */
 M2dWorld *m2d_world_new(M2dMachine *machine, uint64_t reserve, GError **error);
 void m2d_world_free(M2dWorld *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dWorld, m2d_world_free)
 
+/* What the world owns: its state, its physical memory (host-physical addresses), its machine. */
 M2dArena *m2d_world_arena(const M2dWorld *world);
 M2dSpace *m2d_world_space(const M2dWorld *world);
 const M2dMachine *m2d_world_machine(const M2dWorld *world);

@@ -58,7 +58,7 @@ M2dCheck *m2d_ex_world_check(const M2dExWorld *world);
 /* m2d_ex_world_next: what the idle @actor does next; NULL: nothing but take interrupts. */
 const M2dOp *m2d_ex_world_next(const M2dExWorld *world, unsigned actor);
 /* m2d_ex_world_footprints: put @footprints, which the world takes over, in place of its own; it
- * must have been made with @options->reduce. For tests. */
+ * must have been made with M2dScnOptions.reduce set. For tests. */
 void m2d_ex_world_footprints(M2dExWorld *world, M2dFootprints *footprints);
 /* m2d_ex_world_progress: where in the arena the actors' progress is kept. */
 const void *m2d_ex_world_progress(const M2dExWorld *world, uint64_t *bytes);

@@ -9,7 +9,7 @@
  *	m2d_kvm_run(vm, actor)					or straight
  *
  * A vCPU without an operation that is in the guest still takes interrupts: see
- *m2d_kvm_wants_step().
+ * m2d_kvm_wants_step().
  *
  * Not modelled: nested guests, SMM entry, emulation of anything but the access that faulted.
  */
@@ -19,7 +19,8 @@
 #include "sim/shadow/shadow.h"
 #include "sim/vm/vm.h"
 
-/* m2d_kvm_new: a VM with its MMU and run loop in @world. Free with m2d_vm_free(). */
+/* m2d_kvm_new: a VM with its MMU and run loop in @world, which must outlive it. NULL with @error if
+ * @config asks for what cannot be. Free with m2d_vm_free(). */
 M2dVm *m2d_kvm_new(M2dWorld *world, const M2dVmConfig *config, GError **error);
 
 /* m2d_kvm_set_regs: the registers that a vCPU starts with (KVM_SET_SREGS), before it has run. */

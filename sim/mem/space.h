@@ -82,7 +82,8 @@ static inline uint32_t m2d_space_read32(const M2dSpace *space, M2dHpa pa)
 	return f != NULL ? ((const uint32_t *)f)[(pa.v & 4095) / 4] : 0;
 }
 
-/* m2d_space_write64/32: store to the aligned word at @pa, seen by journal and observers. */
+/* m2d_space_write64/32: store to the aligned word at @pa, seen by journal and observers. Makes the
+ * frame of a root space; that of a derived one must be there. */
 void m2d_space_write64(M2dSpace *space, M2dHpa pa, uint64_t value);
 void m2d_space_write32(M2dSpace *space, M2dHpa pa, uint32_t value);
 

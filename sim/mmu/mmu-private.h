@@ -27,7 +27,7 @@ typedef struct {
 bool m2d_mmu_nested(M2dMmu *mmu, uint64_t gpa, const M2dNestedAccess *access, M2dNestedHit *hit,
 		    M2dOutcome *out);
 
-/* m2d_ept_fault_qualification: what a violation with the rights @flags reports. */
+/* m2d_mmu_ept_qualification: what a violation with the rights @flags reports. */
 uint64_t m2d_mmu_ept_qualification(const M2dMmu *mmu, const M2dNestedAccess *access, uint64_t flags,
 				   bool rmw);
 

@@ -57,7 +57,8 @@ void m2d_tlb_init(M2dTlb *tlb, M2dArena *arena, const M2dMachine *machine);
 
 /**
  * m2d_tlb_ctx: the number of a context, made if needed. If none is free, contexts without items
- * are reclaimed, all but those in @keep (0-terminated).
+ * are reclaimed, all but those in @keep (0-terminated; NULL: none to keep); if there are none
+ * either, all items are dropped, as hardware may do at any time.
  */
 uint32_t m2d_tlb_ctx(M2dTlb *tlb, const M2dCtx *ctx, const uint32_t *keep);
 
@@ -119,7 +120,7 @@ typedef struct {
 
 /**
  * m2d_psc_find: the item that skips most levels for @va.
- * @lowest: lowest level to look at (a walk whose leaf is at level 2 cannot know that yet, so 0)
+ * @ctx: the context of the walk; upper-level items are never global
  * @shifts: log2 of the bytes covered, per level; 0: the mode has no such level
  */
 M2dPscHit m2d_psc_find(M2dTlb *tlb, bool nested, uint64_t va, uint32_t ctx,
@@ -131,6 +132,7 @@ void m2d_psc_fill(M2dTlb *tlb, bool nested, M2dPscLevel level, unsigned shift, u
 /* m2d_ntlb_find: data of the guest-physical item for @gpa, 0 if none (an item is never 0).
  * @slot: where it is */
 uint64_t m2d_ntlb_find(M2dTlb *tlb, uint64_t gpa, uint32_t ctx, uint32_t *slot);
+/* m2d_ntlb_fill: cache that the page of @gpa translates to @data, an item as in item.h. */
 void m2d_ntlb_fill(M2dTlb *tlb, uint64_t gpa, uint32_t ctx, uint64_t data);
 
 /* m2d_tlb_used: tell the watcher that a walk goes on from the item in @slot. */

@@ -21,7 +21,7 @@ typedef enum {
 void m2d_make_request(M2dVm *vm, unsigned target, M2dRequest request);
 /* m2d_make_all_request: of all vCPUs, without kicking anyone. */
 void m2d_make_all_request(M2dVm *vm, M2dRequest request);
-/* m2d_check_request: whether @v has it pending; takes it (kvm_check_request()). */
+/* m2d_check_request: whether @vcpu has it pending; takes it (kvm_check_request()). */
 bool m2d_check_request(M2dVm *vm, unsigned vcpu, M2dRequest request);
 
 /**
