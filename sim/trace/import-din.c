@@ -24,13 +24,6 @@ static bool skip_0x(const M2dLine *line, size_t *pos)
 	return true;
 }
 
-static gboolean bad(M2dImporter *im, const M2dLine *line, size_t pos, const char *what,
-		    GError **error)
-{
-	m2d_input_line_error(im->in, error, line, pos + 1, what);
-	return FALSE;
-}
-
 static gboolean take_line(M2dImporter *im, const M2dLine *line, GError **error)
 {
 	static const M2dRefKind kinds[] = {M2D_REF_READ, M2D_REF_WRITE, M2D_REF_FETCH};
@@ -46,24 +39,29 @@ static gboolean take_line(M2dImporter *im, const M2dLine *line, GError **error)
 	label = (unsigned)(line->p[pos] - '0');
 	if (label > 4 ||
 	    (pos + 1 < line->len && line->p[pos + 1] != ' ' && line->p[pos + 1] != '\t'))
-		return bad(im, line, pos, "expected a label: 0 read, 1 write, 2 fetch", error);
+		return m2d_importer_bad_line(im, line, pos,
+					     "expected a label: 0 read, 1 write, 2 fetch", error);
 	pos++;
 	skip_blanks(line, &pos);
 	skip_0x(line, &pos);
 	if (!m2d_scan_number(line->p, line->len, &pos, 16, &va))
-		return bad(im, line, pos, "expected a hexadecimal address of up to 64 bits", error);
+		return m2d_importer_bad_line(
+			im, line, pos, "expected a hexadecimal address of up to 64 bits", error);
 	if (pos < line->len && line->p[pos] != ' ' && line->p[pos] != '\t')
-		return bad(im, line, pos, "expected a blank or the end of the line", error);
+		return m2d_importer_bad_line(im, line, pos,
+					     "expected a blank or the end of the line", error);
 	skip_blanks(line, &pos);
 	if (pos < line->len) {
 		unsigned radix = skip_0x(line, &pos) ? 16 : 10;
 
 		if (!m2d_scan_number(line->p, line->len, &pos, radix, &size) || size == 0 ||
 		    size > MAX_SIZE)
-			return bad(im, line, pos, "expected a size of 1 to 4096 bytes", error);
+			return m2d_importer_bad_line(im, line, pos,
+						     "expected a size of 1 to 4096 bytes", error);
 		skip_blanks(line, &pos);
 		if (pos != line->len)
-			return bad(im, line, pos, "expected the end of the line", error);
+			return m2d_importer_bad_line(im, line, pos, "expected the end of the line",
+						     error);
 	}
 	if (label > 2) {
 		im->result->skipped++;
@@ -74,13 +72,5 @@ static gboolean take_line(M2dImporter *im, const M2dLine *line, GError **error)
 
 gboolean m2d_import_din(M2dImporter *im, GError **error)
 {
-	M2dLine line;
-	int ret;
-
-	if (!m2d_importer_start(im, 0, 1, error))
-		return FALSE;
-	while ((ret = m2d_input_line(im->in, &line, error)) == 1)
-		if (!take_line(im, &line, error))
-			return FALSE;
-	return ret == 0;
+	return m2d_importer_lines(im, take_line, error);
 }

@@ -10,13 +10,6 @@
 
 #define MAX_SIZE 4096u
 
-static gboolean bad(M2dImporter *im, const M2dLine *line, size_t pos, const char *what,
-		    GError **error)
-{
-	m2d_input_line_error(im->in, error, line, pos + 1, what);
-	return FALSE;
-}
-
 static gboolean take_line(M2dImporter *im, const M2dLine *line, GError **error)
 {
 	const char *p = line->p;
@@ -32,17 +25,20 @@ static gboolean take_line(M2dImporter *im, const M2dLine *line, GError **error)
 	if (line->len < 3 || p[2] != ' ' || p[kind == 'I' ? 1 : 0] != ' ' ||
 	    (kind != 'I' && kind != 'L' && kind != 'S' && kind != 'M') ||
 	    (kind == 'I') != (p[0] == 'I'))
-		return bad(im, line, 0,
-			   "expected \"I  \", \" L \", \" S \" or \" M \" and an address", error);
+		return m2d_importer_bad_line(
+			im, line, 0, "expected \"I  \", \" L \", \" S \" or \" M \" and an address",
+			error);
 	if (!m2d_scan_number(p, line->len, &pos, 16, &va))
-		return bad(im, line, pos, "expected a hexadecimal address of up to 64 bits", error);
+		return m2d_importer_bad_line(
+			im, line, pos, "expected a hexadecimal address of up to 64 bits", error);
 	if (pos == line->len || p[pos] != ',')
-		return bad(im, line, pos, "expected a comma and the size", error);
+		return m2d_importer_bad_line(im, line, pos, "expected a comma and the size", error);
 	pos++;
 	if (!m2d_scan_number(p, line->len, &pos, 10, &size) || size == 0 || size > MAX_SIZE)
-		return bad(im, line, pos, "expected a size of 1 to 4096 bytes", error);
+		return m2d_importer_bad_line(im, line, pos, "expected a size of 1 to 4096 bytes",
+					     error);
 	if (pos != line->len)
-		return bad(im, line, pos, "expected the end of the line", error);
+		return m2d_importer_bad_line(im, line, pos, "expected the end of the line", error);
 	if (kind == 'I')
 		return m2d_importer_user_ref(im, M2D_REF_FETCH, va, size, error);
 	if (kind != 'S' && !m2d_importer_user_ref(im, M2D_REF_READ, va, size, error))
@@ -52,13 +48,5 @@ static gboolean take_line(M2dImporter *im, const M2dLine *line, GError **error)
 
 gboolean m2d_import_lackey(M2dImporter *im, GError **error)
 {
-	M2dLine line;
-	int ret;
-
-	if (!m2d_importer_start(im, 0, 1, error))
-		return FALSE;
-	while ((ret = m2d_input_line(im->in, &line, error)) == 1)
-		if (!take_line(im, &line, error))
-			return FALSE;
-	return ret == 0;
+	return m2d_importer_lines(im, take_line, error);
 }

@@ -28,6 +28,14 @@ gboolean m2d_importer_event(M2dImporter *im, const M2dTraceEvent *event, GError 
 /* m2d_importer_tick: report progress now and then; false if the caller gave up. */
 gboolean m2d_importer_tick(M2dImporter *im, GError **error);
 
+/* m2d_importer_lines: a format of text: start, with one vCPU, and hand each line to @take. */
+gboolean m2d_importer_lines(M2dImporter *im,
+			    gboolean (*take)(M2dImporter *im, const M2dLine *line, GError **error),
+			    GError **error);
+/* m2d_importer_bad_line: set @error for the byte at @pos (from 0) of @line; false. */
+gboolean m2d_importer_bad_line(M2dImporter *im, const M2dLine *line, size_t pos, const char *what,
+			       GError **error);
+
 gboolean m2d_import_lackey(M2dImporter *im, GError **error);
 gboolean m2d_import_din(M2dImporter *im, GError **error);
 gboolean m2d_import_champsim(M2dImporter *im, GError **error);

@@ -114,6 +114,28 @@ gboolean m2d_importer_start(M2dImporter *im, uint32_t flags, unsigned n_vcpus, G
 	       m2d_trace_writer_meta(im->out, "tool", "mmu2d import", error);
 }
 
+gboolean m2d_importer_lines(M2dImporter *im,
+			    gboolean (*take)(M2dImporter *im, const M2dLine *line, GError **error),
+			    GError **error)
+{
+	M2dLine line;
+	int ret;
+
+	if (!m2d_importer_start(im, 0, 1, error))
+		return FALSE;
+	while ((ret = m2d_input_line(im->in, &line, error)) == 1)
+		if (!take(im, &line, error))
+			return FALSE;
+	return ret == 0;
+}
+
+gboolean m2d_importer_bad_line(M2dImporter *im, const M2dLine *line, size_t pos, const char *what,
+			       GError **error)
+{
+	m2d_input_line_error(im->in, error, line, pos + 1, what);
+	return FALSE;
+}
+
 gboolean m2d_importer_tick(M2dImporter *im, GError **error)
 {
 	M2dImport *r = im->result;

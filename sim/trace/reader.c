@@ -141,6 +141,18 @@ static int broken(M2dTraceReader *r, const M2dChunkHeader *h, const char *what, 
 	}
 }
 
+/* The bytes from @at to @end do not end the trace as they should. */
+static int bad_end(M2dTraceReader *r, uint64_t at, uint64_t end, const char *what, GError **error)
+{
+	if ((r->flags & M2D_TRACE_RECOVER) == 0) {
+		m2d_reader_error(r, error, at, "%s", what);
+		return -1;
+	}
+	m2d_reader_add_damage(r, at, g_strdup(what));
+	m2d_reader_close_gap(r, end, r->next_ref);
+	return 0;
+}
+
 static int take_end(M2dTraceReader *r, const M2dChunkHeader *h, GError **error)
 {
 	M2dTraceInfo end = {0};
@@ -154,30 +166,15 @@ static int take_end(M2dTraceReader *r, const M2dChunkHeader *h, GError **error)
 	if (p == NULL)
 		return -1;
 	r->done = true;
-	if (got < M2D_FMT_TRAILER || !m2d_reader_parse_trailer(p, &end, &index, &size)) {
-		const char *what = "the last bytes of the file are damaged or missing; no "
-				   "reference is lost";
-
-		if ((r->flags & M2D_TRACE_RECOVER) == 0) {
-			m2d_reader_error(r, error, at, "%s", what);
-			return -1;
-		}
-		m2d_reader_add_damage(r, at, g_strdup(what));
-		m2d_reader_close_gap(r, at + got, r->next_ref);
-		return 0;
-	}
-	if (got > M2D_FMT_TRAILER || end.refs != h->first_ref) {
-		const char *what = got > M2D_FMT_TRAILER ? "data follow the end of the trace"
-							 : "the totals are those of another trace";
-
-		if ((r->flags & M2D_TRACE_RECOVER) == 0) {
-			m2d_reader_error(r, error, at, "%s", what);
-			return -1;
-		}
-		m2d_reader_add_damage(r, at, g_strdup(what));
-		m2d_reader_close_gap(r, at + got, r->next_ref);
-		return 0;
-	}
+	if (got < M2D_FMT_TRAILER || !m2d_reader_parse_trailer(p, &end, &index, &size))
+		return bad_end(r, at, at + got,
+			       "the last bytes of the file are damaged or missing; no reference is "
+			       "lost",
+			       error);
+	if (got > M2D_FMT_TRAILER)
+		return bad_end(r, at, at + got, "data follow the end of the trace", error);
+	if (end.refs != h->first_ref)
+		return bad_end(r, at, at + got, "the totals are those of another trace", error);
 	if (!r->info.known) {
 		r->info.known = true;
 		r->info.refs = end.refs;
