@@ -155,6 +155,8 @@ static int run(int argc, char **argv)
 					      : "one trace at a time");
 	if (is_capture(argv[1], &capture_format))
 		return run_capture(argv[1], capture_format);
+	if (m2d_interrupted())
+		return m2d_cmd_interrupted(&m2d_cmd_import);
 	im.format = parse_format(&status);
 	if (status != 0)
 		return status;

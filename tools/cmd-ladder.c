@@ -115,6 +115,7 @@ static int run(int argc, char **argv)
 {
 	M2dLadderWindow window = {0};
 	int status, finish;
+	bool capture;
 
 	if (!m2d_cmd_parse(
 		    &m2d_cmd_ladder, "FILE [OPTION...]",
@@ -139,14 +140,14 @@ static int run(int argc, char **argv)
 		return m2d_cmd_usage(&m2d_cmd_ladder,
 				     "--lines %s: expected two numbers from 1, as 100,140", lines);
 	window.all = all_events;
-	if (!is_capture(argv[1]))
-		status = print_ladder(argv[1]);
-	else if (variant_name != NULL)
+	capture = is_capture(argv[1]);
+	if (m2d_interrupted())
+		return m2d_cmd_interrupted(&m2d_cmd_ladder);
+	if (capture && variant_name != NULL)
 		return m2d_cmd_usage(&m2d_cmd_ladder,
 				     "--variant %s: expected a scenario, not a capture",
 				     variant_name);
-	else
-		status = print_capture(argv[1], &window);
+	status = capture ? print_capture(argv[1], &window) : print_ladder(argv[1]);
 	finish = m2d_cmd_finish_stdout(&m2d_cmd_ladder);
 	return status != 0 ? status : finish;
 }

@@ -426,6 +426,8 @@ static int run(int argc, char **argv)
 		return m2d_cmd_usage(&m2d_cmd_replay, "expected one trace, found %d", argc - 1);
 	if (m2d_capture_probe(argv[1]))
 		return replay_capture(argv[1]);
+	if (m2d_interrupted())
+		return m2d_cmd_interrupted(&m2d_cmd_replay);
 	if (o.diff || o.diff_kind != NULL || o.at != NULL || o.without != NULL)
 		return m2d_cmd_usage(&m2d_cmd_replay, "--%s: expected a capture of a real KVM",
 				     o.diff                ? "diff"

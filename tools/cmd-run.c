@@ -298,9 +298,8 @@ static int run_all(int n, char **paths, const M2dSchedule *schedule)
 		json = m2d_json_finish(session.json);
 	}
 	if (i < n) {
-		if (error == NULL)
-			g_set_error(&error, M2D_ERROR, M2D_ERROR_TRANSIENT, "interrupted");
-		return m2d_cmd_fail(&m2d_cmd_run, error);
+		return error != NULL ? m2d_cmd_fail(&m2d_cmd_run, error)
+				     : m2d_cmd_interrupted(&m2d_cmd_run);
 	}
 	if (json != NULL)
 		fputs(json, stdout);

@@ -52,6 +52,12 @@ int m2d_cmd_fail(const M2dCommand *cmd, GError *error)
 	return status;
 }
 
+int m2d_cmd_interrupted(const M2dCommand *cmd)
+{
+	return m2d_cmd_fail(cmd,
+			    g_error_new_literal(M2D_ERROR, M2D_ERROR_TRANSIENT, "interrupted"));
+}
+
 int m2d_cmd_usage(const M2dCommand *cmd, const char *format, ...)
 {
 	g_autofree char *message = NULL;

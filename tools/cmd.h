@@ -57,6 +57,8 @@ int m2d_cmd_finish_stdout(const M2dCommand *cmd);
 
 /* m2d_interrupted: true after SIGINT or SIGTERM (handlers installed by main); poll it. */
 bool m2d_interrupted(void);
+/* m2d_cmd_interrupted: say that it was, and return the exit status for that. */
+int m2d_cmd_interrupted(const M2dCommand *cmd);
 
 typedef struct _M2dProgress M2dProgress;
 /**

@@ -76,10 +76,8 @@ static int dump(M2dTraceCursor *cursor, const Wanted *w)
 		left--;
 		if (text->len < 64u << 10)
 			continue;
-		if (m2d_interrupted()) {
-			g_set_error(&error, M2D_ERROR, M2D_ERROR_TRANSIENT, "interrupted");
-			return m2d_cmd_fail(&m2d_cmd_trace, error);
-		}
+		if (m2d_interrupted())
+			return m2d_cmd_interrupted(&m2d_cmd_trace);
 		if (fwrite(text->str, 1, text->len, stdout) != text->len)
 			return 0; /* the caller reports the end of stdout */
 		g_string_truncate(text, 0);

@@ -24,7 +24,7 @@ typedef enum {
 typedef struct _M2dCapture M2dCapture;
 
 /* m2d_capture_probe: whether file @path begins like a capture. "-": standard input, a file or a
- * pipe, from which nothing is taken; waits until it has something. */
+ * pipe, from which nothing is taken; waits until it has something or a signal comes. */
 bool m2d_capture_probe(const char *path);
 
 /* m2d_capture_open: NULL with @error if the file cannot be read or is no capture of @format. */

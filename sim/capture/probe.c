@@ -44,19 +44,18 @@ static bool looks_like_one(const char *path)
 	return false;
 }
 
-/* Wait until the pipe has enough to tell. */
+/* Wait until the pipe has enough to tell; a signal ends it. */
 static void wait_for_beginning(int fd)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	int n = 0;
 
-	poll(&p, 1, -1);
-	for (unsigned i = 0; i < PATIENCE; i++) {
-		if (ioctl(fd, FIONREAD, &n) != 0 || n >= ENOUGH || (p.revents & POLLHUP))
+	if (poll(&p, 1, -1) < 0)
+		return;
+	for (unsigned i = 0; i < PATIENCE && !(p.revents & POLLHUP); i++)
+		if (ioctl(fd, FIONREAD, &n) != 0 || n >= ENOUGH || poll(NULL, 0, PAUSE) < 0 ||
+		    poll(&p, 1, 0) < 0)
 			return;
-		g_usleep(PAUSE * 1000);
-		poll(&p, 1, 0);
-	}
 }
 
 /* A file with the first bytes of pipe @fd, which stay in it; -1 if they cannot be had. */

@@ -99,9 +99,10 @@ class Interrupt(Case):
         for args in (["replay", "-", "--no-plot"], ["replay", "-", "--no-plot", "--db", "runs"],
                      ["trace", "info", "-"], ["trace", "cut", "-", "--refs", "0..", "-o", "out"],
                      ["walk", "--trace", "-", "--at", "123456789"],
-                     ["import", "--from", "din", "-", "-o", "out"]):
+                     ["import", "--from", "din", "-", "-o", "out"], ["import", "-"],
+                     ["ladder", "-"]):
             for rest in (b"", start[:30], start):
-                if args[0] == "import" and rest:
+                if args[0] in ("import", "ladder") and rest:
                     continue
                 self.interrupt(args, feed=b"", rest=rest, after=0.15, left=("runs",))
 
