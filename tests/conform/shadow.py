@@ -11,6 +11,8 @@ from common import NEED_ALL, Duties, Whole, data, otherwise, replay, run
 # How much of each cut may come out otherwise, and what is in it: the kernel's events by kind.
 CUTS = {
     "churn-shadow": (0, {"kvm_mmu_set_spte": 350, "page fault outcome": 800}),
+    "crowd-6.12-shadow": (0, {"kvm_mmu_set_spte": 270, "kvm_mmu_get_page": 160,
+                              "kvm_mmu_unsync_page": 20, "svm_flush_tlb_gva": 110}),
     "dirty-shadow": (2, {"kvm_mmu_set_spte": 800}),
     "hv-shadow": (4, {"kvm_mmu_set_spte": 300, "kvm_mmu_sync_page": 10, "svm_flush_tlb_gva": 10}),
     "notif-shadow": (0, {"kvm_mmu_set_spte": 600, "flush_remote_tlbs": 20}),
@@ -29,6 +31,8 @@ DUTIES = {
                      "guest-ad": 3, "guest-d-writable": 100, "rmap-add": 100},
     "hv-shadow": {"sync-pv": 200, "flush-guest-hw": 50, "flush-sync-page": 40,
                   "mark-unsync-parents": 200, "wrprot-sync": 200, "check-requests": 60},
+    "crowd-6.12-shadow": {"retry-gpte": 1, "sync-invlpg": 150, "flush-track-write": 150,
+                          "zap-drop-spte": 100, "rmap-add": 400},
     "pae-shadow": {"sync-invlpg": 300, "flush-invlpg-spte": 200, "flush-load": 40},
     "ptmod1-6.12-shadow": {"zap-track-write": 100, "zap-drop-spte": 100, "wrprot-upper": 30,
                            "sync-child": 10, "flush-track-write": 70, "flush-wrprot": 30},
