@@ -398,8 +398,7 @@ static void finish_begun(M2dConform *c)
 		M2dConfTask *task = m2d_conf_task(c, t);
 		const M2dConfOp *op = m2d_conf_top(task);
 
-		if (op == NULL || op->kind != M2D_CONF_OP_NOTIFIER || !op->due ||
-		    goes_on(c, task))
+		if (op == NULL || op->kind != M2D_CONF_OP_NOTIFIER || !op->due || goes_on(c, task))
 			continue;
 		m2d_conf_finish(c, op->actor);
 		m2d_conf_tidy(c, task);

@@ -108,7 +108,7 @@ static uint64_t kill_va_sets(M2dTlb *tlb, M2dArrayId id, const M2dKill *k, const
 {
 	static const uint8_t shifts[] = {12, 21, 30, 22};
 	const M2dArray *a = &tlb->array[id];
-	uint32_t done[M2D_N_ELEMENTS(shifts)];
+	uint32_t done[M2D_N_ELEMENTS(shifts)] = {0};
 	uint64_t dropped = 0;
 
 	for (unsigned i = 0; i < M2D_N_ELEMENTS(shifts); i++) {
