@@ -406,6 +406,9 @@ bool m2d_conf_takes_away(const M2dConform *c, const M2dPteFormat *fmt, M2dSptep 
 bool m2d_conf_guest_changed(M2dConform *c, const M2dConfTask *task);
 /* m2d_conf_guest_sync: page @sp is being synchronised, as of the event at hand. */
 void m2d_conf_guest_sync(M2dConform *c, M2dSpIndex sp);
+/* m2d_conf_lock_break: the thread of @actor gives up mmu_lock between two pages that it
+ * synchronises, as it goes on after others have had it; @data: the M2dConform. */
+bool m2d_conf_lock_break(void *data, unsigned actor);
 /* m2d_conf_guest_found: page @sp, not in use so far, will be, as of the event at hand, and is
  * brought up to date for that. */
 void m2d_conf_guest_found(M2dConform *c, M2dSpIndex sp);
@@ -420,6 +423,9 @@ void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i);
 
 /* m2d_conf_guest_init: registers of the vCPUs as far as the capture tells; the model exists. */
 void m2d_conf_guest_init(M2dConform *c);
+/* m2d_conf_load_pdptes: PDPTEs, if it has any, of the vCPU of event @i from there on: those of its
+ * walks, and of the roots that are loaded, up to the next load of CR3. */
+void m2d_conf_load_pdptes(M2dConform *c, unsigned vcpu, uint32_t i);
 /* m2d_conf_guest_stores: behind event @i: a store that KVM performs for the guest, if that is next.
  */
 void m2d_conf_guest_stores(M2dConform *c, M2dConfTask *task, uint32_t i);

@@ -69,3 +69,49 @@ void m2d_conf_guest_found(M2dConform *c, M2dSpIndex sp)
 	    m2d_conf_event(c, get)->kind == M2D_CAP_GET_PAGE)
 		accessed(c, sp, c->now);
 }
+
+/* --- mmu_lock while children are synchronised ------------------------------------------------- */
+
+/* Events that are made with mmu_lock held. */
+static bool under_lock(unsigned kind)
+{
+	switch (kind) {
+	case M2D_CAP_SPTE_REQUESTED:
+	case M2D_CAP_SET_SPTE:
+	case M2D_CAP_GET_PAGE:
+	case M2D_CAP_SYNC_PAGE:
+	case M2D_CAP_UNSYNC_PAGE:
+	case M2D_CAP_ZAP_PAGE:
+	case M2D_CAP_COMMIT_ZAP:
+	case M2D_CAP_MARK_MMIO:
+	case M2D_CAP_UNMAP_GFN:
+	case M2D_CAP_ZAP_ALL_FAST:
+	case M2D_CAP_DIRTY_MASKED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool m2d_conf_lock_break(void *data, unsigned actor)
+{
+	M2dConform *c = data;
+	uint32_t t = c->actor_task[actor], n = M2D_CONF_NONE;
+
+	for (uint32_t i = c->now; i < c->events->len; i++) {
+		unsigned kind = m2d_conf_event(c, i)->kind;
+
+		if (g_array_index(c->task_of, uint32_t, i) != t) {
+			if (n == M2D_CONF_NONE && under_lock(kind))
+				n = i;
+			continue;
+		}
+		if (i == c->now)
+			continue;
+		if (kind == M2D_CAP_SYNC_PAGE || kind == M2D_CAP_FLUSH_REMOTE)
+			return n != M2D_CONF_NONE;
+		if (kind == M2D_CAP_ENTRY || kind == M2D_CAP_EXIT)
+			return false;
+	}
+	return false;
+}
