@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Shared by worlds.c and worlds-reduce.c only. */
+/* Shared by worlds*.c and memo*.c only. */
 #pragma once
 
 #include "sim/explore/worlds.h"
@@ -43,6 +43,8 @@ struct _M2dExWorld {
 /* m2d_ex_world_step: the next step of the scenario for @actor, NULL: none is left; @index: of it.
  */
 const M2dScnStep *m2d_ex_world_step(const M2dExWorld *world, unsigned actor, unsigned *index);
+/* m2d_ex_world_programs: make them, without the steps (bits of @drop) that are left out. */
+void m2d_ex_world_programs(M2dExWorld *world, uint64_t drop);
 /* m2d_ex_world_yields: the idle vCPU would be scheduled out for another. */
 bool m2d_ex_world_yields(const M2dExWorld *world, unsigned actor);
 /* m2d_ex_world_reduce: let searches leave out orders that footprints tell to be equal. */

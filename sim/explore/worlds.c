@@ -4,16 +4,6 @@
 #include "sim/explore/worlds-private.h"
 #include "sim/mem/put.h"
 
-const M2dScnStep *m2d_ex_world_step(const M2dExWorld *x, unsigned actor, unsigned *index)
-{
-	const GArray *p = x->program[actor];
-
-	if (x->st->next[actor] >= p->len)
-		return NULL;
-	*index = g_array_index(p, unsigned, x->st->next[actor]);
-	return &x->s->steps[*index];
-}
-
 static bool done(void *data, unsigned actor)
 {
 	const M2dExWorld *x = data;
@@ -272,43 +262,6 @@ static unsigned end_violation(void *data)
 	return bad;
 }
 
-/*
- * Steps preempt that are written while another step of their actor is held at an `until`, and the
- * resume behind them, may come at any time; all others begin when the step before has ended.
- */
-static void make_beside(M2dExWorld *x)
-{
-	bool held[M2D_EX_MAX_ACTORS] = {false}, any = false;
-
-	x->beside = g_new0(bool, x->s->n_steps + 1);
-	for (unsigned i = 0; i < x->s->n_steps; i++) {
-		const M2dScnStep *s = &x->s->steps[i];
-		int actor = m2d_scn_world_actor(x->w, s->actor);
-
-		if (actor < 0)
-			continue;
-		x->beside[i] = !s->is_continue && held[actor] &&
-			       (s->op.kind == M2D_OP_PREEMPT || s->op.kind == M2D_OP_RESUME);
-		any |= x->beside[i];
-		if (!x->beside[i])
-			held[actor] = s->until != NULL;
-	}
-	if (!any)
-		g_clear_pointer(&x->beside, g_free);
-}
-
-static void make_programs(M2dExWorld *x, uint64_t drop)
-{
-	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
-		x->program[a] = g_array_new(FALSE, FALSE, sizeof(unsigned));
-	for (unsigned i = 0; i < x->s->n_steps; i++) {
-		int actor = m2d_scn_world_actor(x->w, x->s->steps[i].actor);
-
-		if (!x->s->steps[i].is_continue && actor >= 0 && (i >= 64 || !(drop >> i & 1)))
-			g_array_append_val(x->program[actor], i);
-	}
-}
-
 static bool check_hardware(const M2dScnWorld *w, unsigned budget, GError **error)
 {
 	unsigned n = w->vm->rt->n_tasks + (budget != 0 ? w->vm->n_pcpus : 0);
@@ -350,8 +303,7 @@ M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2d
 	x->w = w;
 	x->check = m2d_check_new(w->vm, &(M2dCheckOptions){.max_findings = 1});
 	x->st = m2d_arena_alloc(w->vm->arena, sizeof(M2dExWorldState), 64);
-	make_programs(x, options->drop);
-	make_beside(x);
+	m2d_ex_world_programs(x, options->drop);
 	x->n_vm = w->vm->rt->n_tasks;
 	x->hw_pages = m2d_hw_pages(scenario);
 	if (options->claims)
@@ -457,61 +409,6 @@ void m2d_ex_world_free(M2dExWorld *x)
 	g_free(x);
 }
 
-const M2dExModel *m2d_ex_world_model(const M2dExWorld *x)
-{
-	return &x->model;
-}
-
-const char *m2d_ex_world_violation_name(unsigned violation)
-{
-	if (violation == M2D_EX_CLAIM)
-		return "claim";
-	return violation == 0 ? "deadlock" : m2d_invariant((M2dInvariantId)(violation - 1))->name;
-}
-
-const char *m2d_ex_world_kvm(const M2dExWorld *x)
-{
-	return x->w->kvm;
-}
-
-uint64_t m2d_ex_world_premises(const M2dExWorld *x, M2dInvariantId id)
-{
-	uint64_t n = m2d_check_premises(x->check, id);
-
-	return x->memo != NULL ? n + m2d_ex_memo_premises(x->memo, id) : n;
-}
-
-const uint64_t *m2d_ex_world_point_count(const M2dExWorld *x)
-{
-	if (x->memo != NULL)
-		m2d_ex_memo_count(x->memo);
-	return x->w->vm->rt->point_count;
-}
-
-M2dVm *m2d_ex_world_vm(const M2dExWorld *x)
-{
-	return x->w->vm;
-}
-
-M2dCheck *m2d_ex_world_check(const M2dExWorld *x)
-{
-	return x->check;
-}
-
-const M2dOp *m2d_ex_world_next(const M2dExWorld *x, unsigned actor)
-{
-	unsigned index;
-	const M2dScnStep *s = m2d_ex_world_step(x, actor, &index);
-
-	return s != NULL ? &s->op : NULL;
-}
-
-const void *m2d_ex_world_progress(const M2dExWorld *x, uint64_t *bytes)
-{
-	*bytes = sizeof(*x->st);
-	return x->st;
-}
-
 /* What step @step of a schedule is, in the present state. */
 static M2dScnChoice choice_of(const M2dExWorld *x, M2dExStep step)
 {
@@ -556,21 +453,4 @@ GArray *m2d_ex_world_choices(M2dExWorld *x, const GArray *schedule)
 	if (!attached)
 		m2d_arena_detach_journal(arena);
 	return choices;
-}
-
-const M2dExClaims *m2d_ex_world_claims(const M2dExWorld *x)
-{
-	return x->claims;
-}
-
-const uint64_t *m2d_ex_world_ended(const M2dExWorld *x)
-{
-	if (x->memo != NULL)
-		m2d_ex_memo_count(x->memo);
-	return x->ended;
-}
-
-uint64_t m2d_ex_world_repeated(const M2dExWorld *x)
-{
-	return x->memo != NULL ? m2d_ex_memo_hits(x->memo) : 0;
 }
