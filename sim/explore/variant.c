@@ -222,7 +222,7 @@ static M2dExResult *search_all(M2dExVariant *v, M2dExWorld **world, const M2dScn
 	M2dExResult *r;
 	bool stateful = few.engine == M2D_EX_EXHAUST || few.engine == M2D_EX_SHORTEST;
 
-	if (how->observed == NULL || !stateful || m2d_ex_world_claims(*world) != NULL ||
+	if (how->observed == NULL || !stateful ||
 	    (few.max_states != 0 && few.max_states <= SHORT_STATES))
 		return m2d_explore(m2d_ex_world_model(*world), &how->search);
 	add_counts(v, *world);

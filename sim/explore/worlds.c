@@ -360,11 +360,6 @@ M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dSc
 	x = observed->world_new(scenario, variant, &plain, error);
 	if (x == NULL)
 		return NULL;
-	/* Outcomes that claims ask for lie outside of the arena. */
-	if (x->claims != NULL) {
-		observed->world_free(x);
-		return m2d_ex_world_new(scenario, variant, options, error);
-	}
 	x->observed = observed;
 	x->memo = m2d_ex_memo_new(x, observed);
 	x->run_step = x->model.step;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/explore/claims.h"
 #include "tests/footprints/files.h"
 #include "tools/observe.h"
 
@@ -36,7 +37,7 @@ static bool on_progress(uint64_t states, uint64_t transitions, void *data)
 static Search search(const M2dExObserved *observed, const M2dScenario *s, int variant,
 		     const How *how, uint64_t max_states)
 {
-	M2dScnOptions options = {.reduce = how->reduce};
+	M2dScnOptions options = {.reduce = how->reduce, .claims = true};
 	GError *error = NULL;
 	Search x = {.w = m2d_ex_world_new_observed(observed, s, variant, &options, &error)};
 	M2dExOptions o;
@@ -69,7 +70,19 @@ static bool same_schedule(const M2dExResult *a, const M2dExResult *b)
 		       0;
 }
 
-static bool same(const Search *a, const Search *b, unsigned n_steps)
+static bool same_claims(const M2dExClaims *a, const M2dExClaims *b, unsigned n)
+{
+	bool yes = (a == NULL) == (b == NULL);
+
+	for (unsigned i = 0; i < n && a != NULL && b != NULL; i++) {
+		M2dExClaimCount x = m2d_ex_claims_count(a, i), y = m2d_ex_claims_count(b, i);
+
+		yes &= x.yes == y.yes && x.no == y.no;
+	}
+	return yes;
+}
+
+static bool same(const Search *a, const Search *b, const M2dScenario *s)
 {
 	const M2dExResult *x = a->r, *y = b->r;
 	bool yes = x->end == y->end && x->states == y->states && x->transitions == y->transitions &&
@@ -84,8 +97,9 @@ static bool same(const Search *a, const Search *b, unsigned n_steps)
 	yes &= memcmp(m2d_ex_world_point_count(a->w), m2d_ex_world_point_count(b->w),
 		      M2D_N_POINTS * sizeof(uint64_t)) == 0;
 	yes &= memcmp(m2d_ex_world_ended(a->w), m2d_ex_world_ended(b->w),
-		      n_steps * sizeof(uint64_t)) == 0;
-	return yes;
+		      s->n_steps * sizeof(uint64_t)) == 0;
+	return yes &&
+	       same_claims(m2d_ex_world_claims(a->w), m2d_ex_world_claims(b->w), s->n_claims);
 }
 
 int main(int argc, char **argv)
@@ -115,7 +129,7 @@ int main(int argc, char **argv)
 
 			taken += b.r->transitions;
 			repeated += m2d_ex_world_repeated(b.w);
-			if (!same(&a, &b, s->n_steps)) {
+			if (!same(&a, &b, s)) {
 				printf("%s, variant %d, way %d: %lu states, %lu steps; with "
 				       "repeated "
 				       "ones %lu, %lu\n",
