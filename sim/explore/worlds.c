@@ -375,6 +375,8 @@ M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dSc
 	x->model.end_violation = end_violation;
 	if (options->reduce)
 		m2d_ex_world_reduce(x);
+	/* What is made keeps nothing of the options, which cppcheck cannot see behind a pointer. */
+	/* cppcheck-suppress returnDanglingLifetime */
 	return x;
 }
 
