@@ -5,9 +5,7 @@
 /* Zapped, or of an old generation: the request to drop it came with the new one. */
 static bool obsolete(const M2dVm *vm, M2dSpIndex sp)
 {
-	const M2dSp *s = m2d_sp(vm, sp);
-
-	return (s->role & M2D_ROLE_INVALID) || s->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
+	return m2d_sp_obsolete(vm, m2d_sp(vm, sp));
 }
 
 /* A leaf is installed. Faults look at their root under mmu_lock, and pages go obsolete under it. */

@@ -4,9 +4,7 @@
 
 static bool page_valid(const M2dCheck *c, M2dSpIndex sp)
 {
-	const M2dSp *s = m2d_sp(c->vm, sp);
-
-	return !(s->role & M2D_ROLE_INVALID) && s->valid_gen == (uint8_t)c->vm->s->mmu_valid_gen;
+	return !m2d_sp_obsolete(c->vm, m2d_sp(c->vm, sp));
 }
 
 static void mapped(M2dCheck *c, M2dSpIndex sp, unsigned index, uint64_t spte, void *data)

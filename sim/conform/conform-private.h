@@ -51,7 +51,7 @@ typedef struct {
 	bool walked;                    /* and the walk that it makes was seen */
 	bool unprotects;                /* there is one before that, to unprotect the page */
 	bool refused;                   /* the host does not let it */
-	uint64_t exit_reason;           /* of the last one */
+	uint32_t exit_reason;           /* of the last one: M2D_CAP_EXIT_SVM and its code */
 	uint64_t store_gpa;             /* of the store that faulted; 0: none */
 	uint64_t exit_rip;              /* of the exit under way */
 	uint64_t retry_rip, retry_addr; /* what was last retried in place of emulated */
@@ -199,6 +199,8 @@ void m2d_conf_listen(const M2dEvent *event, void *data);
 /* m2d_conf_differ: fields of @item that @kernel has otherwise; bit by field. */
 uint32_t m2d_conf_differ(M2dConform *c, const M2dCapEvent *kernel, const M2dConfItem *item,
 			 bool bind);
+/* m2d_conf_frame_of: the model's frame for the kernel's table at @at; 0: it is not known. */
+uint64_t m2d_conf_frame_of(const M2dConform *c, uint64_t at);
 
 /* --- ops.c ------------------------------------------------------------------------------------
  */
@@ -460,6 +462,8 @@ void m2d_conf_age_start(M2dConform *c, uint32_t t, uint32_t i);
 /* m2d_conf_hardware_bits: set the bits that hardware has set in the SPTE of the fault at event @i,
  * as far as KVM shows what it read. */
 void m2d_conf_hardware_bits(M2dConform *c, uint32_t i);
+/* m2d_conf_used: hardware sets @bits in the SPTE. */
+void m2d_conf_used(M2dConform *c, M2dSptep sptep, uint64_t bits);
 
 /* --- compare.c --------------------------------------------------------------------------------
  */

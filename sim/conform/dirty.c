@@ -118,24 +118,23 @@ void m2d_conf_dirty_start(M2dConform *c, uint32_t t, uint32_t i)
 static M2dSptep leaf_of(const M2dConform *c, unsigned vcpu, uint64_t addr)
 {
 	const M2dVm *vm = c->vm;
-	M2dSpIndex sp = vm->vcpu[vcpu]->mmu.root.sp;
+	const M2dKvmVcpu *v = vm->vcpu[vcpu];
+	uint64_t spte = 0;
+	M2dShadowWalk it;
 
-	if (sp == M2D_ROOT_DUMMY)
-		return 0;
-	if (sp == M2D_ROOT_PAE)
-		sp = vm->vcpu[vcpu]->mmu.pae_root[addr >> 30 & 3];
-	while (sp != 0) {
-		unsigned level = m2d_role_level(m2d_sp(vm, sp)->role);
-		M2dSptep p = m2d_sptep(sp, addr >> (12 + 9 * (level - 1)) & 511);
-		uint64_t v = m2d_spte_read(vm, p);
-
-		if (!m2d_spte_is_present(&vm->fmt, v))
-			return 0;
-		if (m2d_spte_is_last(v, level))
-			return p;
-		sp = m2d_shadow_sp_of_frame(vm, m2d_spte_pfn(&vm->fmt, v));
+	m2d_shadow_walk_init(vm, v, v->mmu.root.sp, addr, &it);
+	for (; it.level != 0; m2d_shadow_walk_next(vm, &it, spte)) {
+		spte = m2d_spte_read(vm, it.sptep);
+		if (m2d_spte_is_present(&vm->fmt, spte) && m2d_spte_is_last(spte, it.level))
+			return it.sptep;
 	}
 	return 0;
+}
+
+void m2d_conf_used(M2dConform *c, M2dSptep sptep, uint64_t bits)
+{
+	m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, sptep),
+			  m2d_spte_read(c->vm, sptep) | bits);
 }
 
 void m2d_conf_hardware_bits(M2dConform *c, uint32_t i)
@@ -164,12 +163,10 @@ void m2d_conf_hardware_bits(M2dConform *c, uint32_t i)
 static void set_accessed(M2dSptep p, void *data)
 {
 	M2dConform *c = *(M2dConform **)data;
-	uint64_t v;
 
 	if (c == NULL)
 		return;
-	v = m2d_spte_read(c->vm, p);
-	m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, p), v | c->vm->fmt.accessed);
+	m2d_conf_used(c, p, c->vm->fmt.accessed);
 	*(M2dConform **)data = NULL;
 }
 

@@ -12,32 +12,11 @@
 
 /* The entry of a shadow page of level 1, and the guest's behind it. */
 typedef struct {
-	M2dSpIndex page;
+	M2dSptep sptep;
 	const M2dSp *sp;
 	unsigned index, size;
 	uint64_t gpa;
 } Entry;
-
-/* The shadow page of level 1 that @addr leads to below @root, and its entry; 0: none. */
-static M2dSpIndex leaf_page(const M2dVm *vm, M2dSpIndex root, uint64_t addr, unsigned *index)
-{
-	M2dSpIndex i = root;
-
-	if (i == 0 || i == M2D_ROOT_DUMMY)
-		return 0;
-	for (unsigned level = m2d_role_level(m2d_sp(vm, i)->role); i != 0; level--) {
-		uint64_t spte;
-
-		*index = addr >> (12 + 9 * (level - 1)) & 511;
-		if (level == 1)
-			return i;
-		spte = m2d_spte_read(vm, m2d_sptep(i, *index));
-		if (!m2d_spte_is_present(&vm->fmt, spte) || m2d_spte_is_last(spte, level))
-			return 0;
-		i = m2d_shadow_sp_of_frame(vm, m2d_spte_pfn(&vm->fmt, spte));
-	}
-	return 0;
-}
 
 /* The next SPTE from event @i on, in its window, that is set in entry @index of @sp. */
 static uint32_t next_set(const M2dConform *c, uint32_t i, const M2dSp *sp, unsigned index)
@@ -51,8 +30,7 @@ static uint32_t next_set(const M2dConform *c, uint32_t i, const M2dSp *sp, unsig
 		if (e->kind != M2D_CAP_SET_SPTE)
 			continue;
 		at = e->u.set_spte.at;
-		page = GPOINTER_TO_SIZE(
-			g_hash_table_lookup(c->k2m, GSIZE_TO_POINTER(at >> M2D_PAGE_SHIFT)));
+		page = m2d_conf_frame_of(c, at);
 		if ((at & (M2D_PAGE_SIZE - 1)) / 8 == index && (page == 0 || page == sp->pfn))
 			return i;
 	}
@@ -122,20 +100,6 @@ static void mapped_anew(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, 
 		g_hash_table_add(c->inputs, GUINT_TO_POINTER(set));
 }
 
-/* The flush that a changed SPTE is worth, in the window of event @i. */
-static uint32_t next_flush(const M2dConform *c, uint32_t i)
-{
-	for (i = m2d_conf_next(c, i); i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
-		unsigned kind = m2d_conf_event(c, i)->kind;
-
-		if (kind == M2D_CAP_FLUSH_REMOTE)
-			return i;
-		if (kind == M2D_CAP_ENTRY || kind == M2D_CAP_EXIT)
-			break;
-	}
-	return M2D_CONF_NONE;
-}
-
 bool m2d_conf_takes_away(const M2dConform *c, const M2dPteFormat *fmt, M2dSptep sptep,
 			 uint64_t entry)
 {
@@ -150,11 +114,10 @@ bool m2d_conf_takes_away(const M2dConform *c, const M2dPteFormat *fmt, M2dSptep 
 
 /* An entry that was taken for read-only since an INVLPG of the same vCPU's: now it is as it was. If
  * KVM flushes for that, hardware had set the SPTE's accessed bit, which goes. True: so it is. */
-static bool given_back(M2dConform *c, const Entry *e, M2dSptep sptep, uint64_t before, uint32_t i,
-		       uint32_t flush)
+static bool given_back(M2dConform *c, const Entry *e, uint64_t before, uint32_t i, uint32_t flush)
 {
 	gpointer since = g_hash_table_lookup(c->read_only, GSIZE_TO_POINTER(e->gpa));
-	uint64_t spte = m2d_spte_read(c->vm, sptep);
+	uint64_t spte = m2d_spte_read(c->vm, e->sptep);
 
 	if (since == NULL || g_array_index(c->task_of, uint32_t, GPOINTER_TO_UINT(since)) !=
 				     g_array_index(c->task_of, uint32_t, i))
@@ -165,7 +128,7 @@ static bool given_back(M2dConform *c, const Entry *e, M2dSptep sptep, uint64_t b
 	m2d_conf_guest_write(c, e->gpa, e->size, before | M2D_PTE_RW);
 	if (flush == M2D_CONF_NONE)
 		return true;
-	m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, sptep), spte | c->vm->fmt.accessed);
+	m2d_conf_used(c, e->sptep, c->vm->fmt.accessed);
 	g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));
 	return true;
 }
@@ -178,7 +141,7 @@ static bool dropped(const M2dConform *c, uint64_t gpa, uint64_t cr3, uint32_t i)
 
 	do
 		i = m2d_conf_invalidates_next(c, cr3, i);
-	while (i < seen && next_flush(c, i) == M2D_CONF_NONE);
+	while (i < seen && m2d_conf_find(c, i, M2D_CAP_FLUSH_REMOTE) == M2D_CONF_NONE);
 	return seen < i && g_hash_table_contains(c->absent, GUINT_TO_POINTER(seen));
 }
 
@@ -187,18 +150,17 @@ static bool dropped(const M2dConform *c, uint64_t gpa, uint64_t cr3, uint32_t i)
 static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e, uint64_t cr3,
 			 uint32_t i)
 {
-	M2dSptep sptep = m2d_sptep(e->page, e->index);
-	uint64_t spte = m2d_spte_read(c->vm, sptep);
+	uint64_t spte = m2d_spte_read(c->vm, e->sptep);
 	uint64_t before = m2d_conf_guest_read(c, e->gpa, e->size), entry;
-	uint32_t flush = next_flush(c, i);
+	uint32_t flush = m2d_conf_find(c, i, M2D_CAP_FLUSH_REMOTE);
 	bool walked = m2d_conf_invalidated(c, fmt, e->gpa, cr3, i);
 
 	if (!m2d_spte_is_present(&c->vm->fmt, spte))
 		return;
 	entry = m2d_conf_guest_read(c, e->gpa, e->size);
-	if (given_back(c, e, sptep, before, i, flush))
+	if (given_back(c, e, before, i, flush))
 		return;
-	if (m2d_conf_takes_away(c, fmt, sptep, entry) == (flush != M2D_CONF_NONE))
+	if (m2d_conf_takes_away(c, fmt, e->sptep, entry) == (flush != M2D_CONF_NONE))
 		return;
 	if (flush == M2D_CONF_NONE) {
 		/* Not changed yet. */
@@ -209,8 +171,7 @@ static void synchronised(M2dConform *c, const M2dPteFormat *fmt, const Entry *e,
 	 * for is the accessed bit, as above. */
 	if (!walked && !(entry & M2D_PTE_RW) && !m2d_spte_is_writable(spte)) {
 		m2d_conf_guest_write(c, e->gpa, e->size, entry | M2D_PTE_RW | M2D_PTE_D);
-		m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, sptep),
-				  spte | c->vm->fmt.accessed);
+		m2d_conf_used(c, e->sptep, c->vm->fmt.accessed);
 		g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));
 		return;
 	}
@@ -231,24 +192,20 @@ void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	M2dSpIndex done = 0;
 
 	for (unsigned n = 0; n <= M2D_N_PREV_ROOTS; n++) {
-		uint64_t gva = m2d_conf_event(c, i)->u.invlpg.gva;
 		M2dSpIndex root = n == 0 ? v->mmu.root.sp : v->mmu.prev[n - 1].sp;
-		unsigned quadrant = 0;
-		Entry e = {.size = 8};
+		M2dShadowWalk it;
+		Entry e;
 
-		if (root == M2D_ROOT_PAE)
-			root = v->mmu.pae_root[gva >> 30 & 3];
-		e.page = leaf_page(vm, root, gva, &e.index);
-		e.sp = e.page != 0 ? m2d_sp(vm, e.page) : NULL;
+		m2d_shadow_walk_init(vm, v, root, m2d_conf_event(c, i)->u.invlpg.gva, &it);
+		while (it.level > 1)
+			m2d_shadow_walk_next(vm, &it, m2d_spte_read(vm, it.sptep));
 		/* Roots that share the table come to nothing, the second time. */
-		if (e.sp == NULL || !e.sp->unsync || e.page == done)
+		if (it.level == 0 || !m2d_sp(vm, it.sp)->unsync || it.sp == done)
 			continue;
-		done = e.page;
-		if (e.sp->role & M2D_ROLE_HAS_4_BYTE_GPTE) {
-			e.size = 4;
-			quadrant = m2d_role_quadrant(e.sp->role);
-		}
-		e.gpa = (e.sp->gfn << M2D_PAGE_SHIFT) + (quadrant << 9 | e.index) * e.size;
+		done = it.sp;
+		e = (Entry){.sptep = it.sptep, .sp = m2d_sp(vm, it.sp), .index = it.index};
+		e.size = e.sp->role & M2D_ROLE_HAS_4_BYTE_GPTE ? 4 : 8;
+		e.gpa = m2d_level1_gpte_gpa(e.sp, it.index);
 		if (vm->cfg.knobs.invlpg == M2D_INVLPG_SYNC)
 			synchronised(c, &v->mmu.gfmt, &e, v->regs.cr3, i);
 		else

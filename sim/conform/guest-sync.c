@@ -9,14 +9,8 @@
 
 static uint64_t entry_of(M2dConform *c, const M2dSp *sp, unsigned index)
 {
-	unsigned quadrant = 0, size = 8;
-
-	if (sp->role & M2D_ROLE_HAS_4_BYTE_GPTE) {
-		size = 4;
-		quadrant = m2d_role_quadrant(sp->role);
-	}
-	return m2d_conf_guest_read(
-		c, (sp->gfn << M2D_PAGE_SHIFT) + (uint64_t)(quadrant << 9 | index) * size, size);
+	return m2d_conf_guest_read(c, m2d_level1_gpte_gpa(sp, index),
+				   sp->role & M2D_ROLE_HAS_4_BYTE_GPTE ? 4 : 8);
 }
 
 /* KVM flushes at event @flush for what it finds in page @sp. */
@@ -43,8 +37,7 @@ static void accessed(M2dConform *c, M2dSpIndex sp, uint32_t flush)
 	}
 	if (used == 0)
 		return;
-	m2d_space_write64(vm->space, m2d_spte_hpa(vm, used),
-			  m2d_spte_read(vm, used) | vm->fmt.accessed);
+	m2d_conf_used(c, used, vm->fmt.accessed);
 	g_hash_table_add(c->inputs, GUINT_TO_POINTER(flush));
 }
 

@@ -23,10 +23,11 @@ static void store_now(M2dConform *c, M2dConfTask *task, uint32_t i)
 	task->store_gpa = 0;
 }
 
-static bool in_fault(const M2dConform *c, const M2dConfTask *task)
+static bool in_fault(const M2dConform *c, M2dConfTask *task)
 {
-	return task->n_ops != 0 && task->op[task->n_ops - 1].kind == M2D_CONF_OP_FAULT &&
-	       !m2d_rt_idle(c->vm->rt, task->op[task->n_ops - 1].actor);
+	const M2dConfOp *op = m2d_conf_top(task);
+
+	return op != NULL && op->kind == M2D_CONF_OP_FAULT && !m2d_rt_idle(c->vm->rt, op->actor);
 }
 
 /* The fault found each entry that it had walked as it was. */
@@ -65,9 +66,8 @@ M2dSptep m2d_conf_shadow_of(const M2dConform *c, const M2dConfTask *task, uint64
 		    m2d_role_quadrant(sp->role) != (addr >> 21 & 1))
 			continue;
 		if (sp->pfn != 0 && sp->gfn == gpa >> M2D_PAGE_SHIFT &&
-		    m2d_role_level(sp->role) == 1 &&
-		    !(sp->role & (M2D_ROLE_DIRECT | M2D_ROLE_INVALID)) &&
-		    sp->valid_gen == (uint8_t)c->vm->s->mmu_valid_gen)
+		    m2d_role_level(sp->role) == 1 && !(sp->role & M2D_ROLE_DIRECT) &&
+		    !m2d_sp_obsolete(c->vm, sp))
 			return m2d_sptep(n, addr >> M2D_PAGE_SHIFT & 511);
 	}
 	return 0;
@@ -91,8 +91,7 @@ static bool was_dropped(const M2dConform *c, const M2dConfTask *task, uint32_t s
 static M2dSptep sptep_at(const M2dConform *c, uint32_t set)
 {
 	uint64_t at = m2d_conf_event(c, set)->u.set_spte.at;
-	uint64_t pfn = GPOINTER_TO_SIZE(
-		g_hash_table_lookup(c->k2m, GSIZE_TO_POINTER(at >> M2D_PAGE_SHIFT)));
+	uint64_t pfn = m2d_conf_frame_of(c, at);
 	M2dSpIndex sp = pfn != 0 ? m2d_shadow_sp_of_frame(c->vm, pfn) : 0;
 
 	return sp != 0 ? m2d_sptep(sp, at / 8 & 511) : 0;
@@ -105,7 +104,7 @@ static void hardware_used(M2dConform *c, const M2dConfTask *task, uint32_t i)
 {
 	const uint64_t addr = m2d_conf_event(c, task->fault_event)->u.page_fault.addr;
 	const M2dSpteFormat *fmt = &c->vm->fmt;
-	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn, old, used;
+	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn, old;
 	uint32_t set = m2d_conf_find(c, i, M2D_CAP_SET_SPTE);
 	uint64_t level = m2d_conf_event(c, i)->u.requested.level;
 	M2dSptep p = 0;
@@ -119,7 +118,7 @@ static void hardware_used(M2dConform *c, const M2dConfTask *task, uint32_t i)
 	if (p == 0)
 		return;
 	gfn &= ~m2d_low_mask(9 * (unsigned)(level - 1));
-	old = used = m2d_spte_read(c->vm, p);
+	old = m2d_spte_read(c->vm, p);
 	if (set != M2D_CONF_NONE && m2d_conf_event(c, set)->u.set_spte.gfn == gfn) {
 		if (m2d_spte_is_present(fmt, old) && was_dropped(c, task, set)) {
 			m2d_drop_spte(c->vm, p);
@@ -128,16 +127,14 @@ static void hardware_used(M2dConform *c, const M2dConfTask *task, uint32_t i)
 		}
 		if (old != m2d_conf_event(c, set)->u.set_spte.spte || !m2d_spte_is_writable(old))
 			return;
-		used = old | fmt->dirty;
-		if (used != old)
+		if (!(old & fmt->dirty))
 			g_hash_table_add(c->inputs, GUINT_TO_POINTER(set));
+		m2d_conf_used(c, p, fmt->dirty);
 	} else if (m2d_spte_is_present(fmt, old) &&
 		   !(m2d_spte_is_writable(old) && old & fmt->dirty) &&
 		   m2d_conf_find(c, i, M2D_CAP_MARK_MMIO) == M2D_CONF_NONE) {
-		used = old | fmt->accessed;
+		m2d_conf_used(c, p, fmt->accessed);
 	}
-	if (used != old)
-		m2d_space_write64(c->vm->space, m2d_spte_hpa(c->vm, p), used);
 }
 
 /* Of a load or store that nothing tells the size of: that of an entry, if it is aligned. */
@@ -223,7 +220,7 @@ static void on_emulate(M2dConform *c, uint32_t t, uint32_t i)
 	M2dConfTask *task = m2d_conf_task(c, t);
 	M2dKvmVcpu *v = c->vm->vcpu[task->vcpu];
 
-	if ((uint32_t)task->exit_reason != (uint32_t)EXIT_WRITE_CR3)
+	if (task->exit_reason != EXIT_WRITE_CR3)
 		return;
 	m2d_conf_finish_ops(c, task);
 	i = m2d_conf_find(c, i, M2D_CAP_NEW_PGD);
@@ -299,7 +296,7 @@ static void on_hv_flush(M2dConform *c, uint64_t mask)
 /* Between a store that KVM performs and mmu_lock nothing is recorded. */
 void m2d_conf_guest_stores(M2dConform *c, M2dConfTask *task, uint32_t i)
 {
-	const M2dConfOp *op = task->n_ops != 0 ? &task->op[task->n_ops - 1] : NULL;
+	const M2dConfOp *op = m2d_conf_top(task);
 	const M2dTask *t;
 	uint32_t n = m2d_conf_next(c, i);
 

@@ -370,8 +370,7 @@ static bool root_obsolete(const M2dVm *vm, unsigned vcpu)
 
 	if (root == 0 || root == M2D_ROOT_PAE || root == M2D_ROOT_DUMMY)
 		return root == 0;
-	return (m2d_sp(vm, root)->role & M2D_ROLE_INVALID) ||
-	       m2d_sp(vm, root)->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
+	return m2d_sp_obsolete(vm, m2d_sp(vm, root));
 }
 
 bool m2d_conf_host_retries(const M2dConform *c, uint32_t i, unsigned vcpu, uint64_t seq)

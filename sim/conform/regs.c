@@ -12,7 +12,7 @@
 /* An exit or a stay in userspace in this window may have changed registers. */
 static bool may_load(const M2dConfTask *task)
 {
-	switch ((uint32_t)task->exit_reason & ~M2D_CAP_EXIT_SVM) {
+	switch (task->exit_reason & ~M2D_CAP_EXIT_SVM) {
 	case 0x10: /* CR0 */
 	case 0x13: /* CR3 */
 	case 0x14: /* CR4 */
@@ -28,7 +28,7 @@ static bool may_load(const M2dConfTask *task)
 /* CR3 of a guest under shadow paging is known. */
 static bool changes_mode(const M2dConfTask *task)
 {
-	return ((uint32_t)task->exit_reason & ~M2D_CAP_EXIT_SVM) != 0x13;
+	return (task->exit_reason & ~M2D_CAP_EXIT_SVM) != 0x13;
 }
 
 /* The vCPU will load a root in any case. */
@@ -40,8 +40,7 @@ static bool reloads(const M2dVm *vm, const M2dKvmVcpu *v)
 		return true;
 	if (root == M2D_ROOT_PAE || root == M2D_ROOT_DUMMY)
 		return v->requests >> M2D_REQ_MMU_FREE_OBSOLETE_ROOTS & 1;
-	return (m2d_sp(vm, root)->role & M2D_ROLE_INVALID) ||
-	       m2d_sp(vm, root)->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
+	return m2d_sp_obsolete(vm, m2d_sp(vm, root));
 }
 
 static void reset(M2dConform *c, unsigned vcpu)

@@ -182,6 +182,12 @@ static void rebind(M2dConform *c, gpointer k, gpointer m)
 	g_hash_table_insert(c->m2k, m, k);
 }
 
+uint64_t m2d_conf_frame_of(const M2dConform *c, uint64_t at)
+{
+	return GPOINTER_TO_SIZE(
+		g_hash_table_lookup(c->k2m, GSIZE_TO_POINTER(at >> M2D_PAGE_SHIFT)));
+}
+
 static bool same_place(M2dConform *c, uint64_t kernel, uint64_t model, bool bind)
 {
 	gpointer k = GSIZE_TO_POINTER(kernel >> 12), m = GSIZE_TO_POINTER(model >> 12);

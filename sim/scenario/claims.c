@@ -234,8 +234,7 @@ static Value sp_field(const Eval *x)
 	if (field_is(x->e, "unsync-children"))
 		return num(last->unsync_children);
 	if (field_is(x->e, "obsolete"))
-		return yes_no(last->role & M2D_ROLE_INVALID ||
-			      last->valid_gen != (uint8_t)vm->s->mmu_valid_gen);
+		return yes_no(m2d_sp_obsolete(vm, last));
 	return yes_no(last->parents != 0);
 }
 

@@ -222,11 +222,6 @@ static inline bool m2d_sp_has_gptes(const M2dSp *sp)
 	return !(sp->role & (M2D_ROLE_DIRECT | M2D_ROLE_PASSTHROUGH));
 }
 
-static inline bool m2d_sp_obsolete(const M2dVm *vm, const M2dSp *sp)
-{
-	return (sp->role & M2D_ROLE_INVALID) || sp->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
-}
-
 /* m2d_sp_first, m2d_sp_next: pages in use that shadow a guest table in @gfn; 0: no more. Zapping
  * the one at hand does not disturb the walk. */
 M2dSpIndex m2d_sp_first(const M2dVm *vm, uint64_t gfn);
@@ -257,23 +252,6 @@ static inline bool m2d_zapped_any(const M2dVm *vm)
 {
 	return m2d_shadow(vm)->s->head[M2D_ON_ZAPPED] || m2d_shadow(vm)->s->reload_pending;
 }
-
-/* --- shadow walks (page.c) ---------------------------------------------------------------------
- */
-
-typedef struct {
-	uint64_t addr;
-	M2dSpIndex sp;
-	unsigned level; /* 0: the walk is over */
-	unsigned index;
-	M2dSptep sptep;
-} M2dShadowWalk;
-
-/* m2d_shadow_walk_init: @root: page number or M2D_ROOT_PAE (the current one). */
-void m2d_shadow_walk_init(const M2dVm *vm, const M2dKvmVcpu *v, M2dSpIndex root, uint64_t addr,
-			  M2dShadowWalk *it);
-/* m2d_shadow_walk_next: down through @spte, the value of the entry at hand. */
-void m2d_shadow_walk_next(const M2dVm *vm, M2dShadowWalk *it, uint64_t spte);
 
 /* --- unsync (unsync.c, sync.c) -----------------------------------------------------------------
  */
@@ -318,8 +296,6 @@ unsigned m2d_gpte_access(const M2dMmuCtx *mmu, uint64_t gpte);
 unsigned m2d_protect_clean_gpte(const M2dVm *vm, unsigned access, uint64_t gpte);
 bool m2d_read_gpte(M2dVm *vm, const M2dMmuCtx *mmu, uint64_t gpa, uint64_t *gpte);
 bool m2d_prefetch_invalid_gpte(const M2dMmuCtx *mmu, uint64_t gpte);
-/* m2d_level1_gpte_gpa: where the guest entry is that entry @index of a level-1 page shadows. */
-uint64_t m2d_level1_gpte_gpa(const M2dSp *sp, unsigned index);
 
 static inline M2dPteFormat *m2d_gfmt(M2dKvmVcpu *v)
 {

@@ -100,6 +100,13 @@ static inline M2dSptep m2d_sptep(M2dSpIndex sp, unsigned index)
 
 /* m2d_sp: page @index, which must exist. */
 M2dSp *m2d_sp(const M2dVm *vm, M2dSpIndex index);
+
+/* m2d_sp_obsolete: the page is zapped, or of an old generation (is_obsolete_sp()). */
+static inline bool m2d_sp_obsolete(const M2dVm *vm, const M2dSp *sp)
+{
+	return (sp->role & M2D_ROLE_INVALID) || sp->valid_gen != (uint8_t)vm->s->mmu_valid_gen;
+}
+
 /* m2d_shadow_max_sp: page numbers ever used are below this. */
 M2dSpIndex m2d_shadow_max_sp(const M2dVm *vm);
 /* m2d_drop_spte: drop_spte(); of use outside to who follows a real KVM. */
@@ -115,9 +122,26 @@ M2dHpa m2d_spte_hpa(const M2dVm *vm, M2dSptep sptep);
  * (kvm_mmu_page_get_gfn()). */
 uint64_t m2d_sp_entry_gfn(const M2dVm *vm, M2dSpIndex sp, unsigned index);
 unsigned m2d_sp_entry_access(const M2dVm *vm, M2dSpIndex sp, unsigned index);
+/* m2d_level1_gpte_gpa: where the guest entry is that entry @index of a level-1 page shadows. */
+uint64_t m2d_level1_gpte_gpa(const M2dSp *sp, unsigned index);
 /* m2d_list_foreach: items (SPTE numbers) of a parent or reverse-map list, in KVM's order. */
 void m2d_list_foreach(const M2dVm *vm, uint32_t head, void (*fn)(M2dSptep sptep, void *data),
 		      void *data);
+
+/* Down the tables of a root, an entry of each (for_each_shadow_entry()). */
+typedef struct {
+	uint64_t addr;
+	M2dSpIndex sp;
+	unsigned level; /* 0: the walk is over */
+	unsigned index;
+	M2dSptep sptep;
+} M2dShadowWalk;
+
+/* m2d_shadow_walk_init: @root: page number or M2D_ROOT_PAE (the current one). */
+void m2d_shadow_walk_init(const M2dVm *vm, const M2dKvmVcpu *v, M2dSpIndex root, uint64_t addr,
+			  M2dShadowWalk *it);
+/* m2d_shadow_walk_next: down through @spte, the value of the entry at hand. */
+void m2d_shadow_walk_next(const M2dVm *vm, M2dShadowWalk *it, uint64_t spte);
 
 /* --- set-up ------------------------------------------------------------------------------------
  */
