@@ -84,12 +84,6 @@ typedef struct {
 	bool changed; /* the host has changed its page: the end is next */
 } M2dConfNotifier;
 
-/* What is known of a page of the process. */
-typedef struct {
-	bool known;       /* the frame */
-	bool level_known; /* how large the host maps it */
-} M2dConfPage;
-
 struct _M2dConform {
 	M2dConfOptions opt;
 	/* The capture. */
@@ -112,7 +106,7 @@ struct _M2dConform {
 	/* The host. */
 	bool hva_known;    /* an address was met, from which follows */
 	uint64_t hva_base; /* page */
-	GHashTable *pages; /* page -> M2dConfPage bits */
+	GHashTable *pages; /* page, + 1 -> what is known of it: bits of host.c */
 	GArray *fake;      /* uint64_t: pages that got a frame nobody knows */
 	GArray *lent;      /* uint64_t: pages that are writable for the fault under way only */
 	GArray *notifiers; /* M2dConfNotifier */
@@ -215,8 +209,9 @@ static inline bool m2d_conf_runs(const M2dConform *c, unsigned actor)
 void m2d_conf_step(M2dConform *c, unsigned actor);
 /* m2d_conf_step_op: the same of an operation. */
 void m2d_conf_step_op(M2dConform *c, M2dConfOp *op);
-/* m2d_conf_finish: @actor's operation to its end. */
+/* m2d_conf_finish: @actor's operation to its end; _top: the innermost of @task, which has one. */
 void m2d_conf_finish(M2dConform *c, unsigned actor);
+void m2d_conf_finish_top(M2dConform *c, M2dConfTask *task);
 /* m2d_conf_finish_ops: all operations under way of @task; _but_entry: up to an entry of its vCPU.
  */
 void m2d_conf_finish_ops(M2dConform *c, M2dConfTask *task);
@@ -310,9 +305,9 @@ void m2d_conf_close(M2dConform *c, uint32_t t);
 void m2d_conf_host_fault(M2dConform *c, uint32_t i);
 /* m2d_conf_host_write: the fault at event @i, if it writes: the host will let it, or not. */
 void m2d_conf_host_write(M2dConform *c, uint32_t i, bool allowed);
-/* m2d_conf_host_requested: at kvm_mmu_spte_requested @i: the host's page behind it, neighbours. */
 /* m2d_conf_prefetches: the fault that asked for an SPTE at event @i maps neighbours, too. */
 bool m2d_conf_prefetches(const M2dConform *c, uint32_t i);
+/* m2d_conf_host_requested: at kvm_mmu_spte_requested @i: the host's page behind it, neighbours. */
 void m2d_conf_host_requested(M2dConform *c, uint32_t i);
 /* m2d_conf_host_retries: the model has a reason to retry the fault at event @i, which read the
  * sequence of invalidations @seq.
@@ -403,6 +398,12 @@ uint64_t m2d_conf_entry_shown(const M2dConform *c, const M2dPteFormat *fmt, uint
 /* m2d_conf_takes_away: whether synchronising an SPTE with the guest's @entry is worth a flush. */
 bool m2d_conf_takes_away(const M2dConform *c, const M2dPteFormat *fmt, M2dSptep sptep,
 			 uint64_t entry);
+/* m2d_conf_guest_invlpg: INVLPG at event @i: what it shows of the guest's entry. */
+void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i);
+
+/* --- guest-changed.c, guest-sync.c, guest-prefetch.c -------------------------------------------
+ */
+
 /* m2d_conf_guest_changed: the fault of @task was retried, since the guest changed an entry between
  * the walk and mmu_lock; false: nothing says so. */
 bool m2d_conf_guest_changed(M2dConform *c, const M2dConfTask *task);
@@ -417,10 +418,8 @@ void m2d_conf_guest_found(M2dConform *c, M2dSpIndex sp);
 /* m2d_conf_guest_prefetch: what the SPTEs show that a fault sets beside its own, the one that is
  * asked for at event @i; @sptep: its own, 0: its table is not there yet. */
 void m2d_conf_guest_prefetch(M2dConform *c, const M2dConfTask *task, uint32_t i, M2dSptep sptep);
-/* m2d_conf_guest_invlpg: INVLPG at event @i: what it shows of the guest's entry. */
-void m2d_conf_guest_invlpg(M2dConform *c, const M2dConfTask *task, uint32_t i);
 
-/* --- guest.c ----------------------------------------------------------------------------------
+/* --- guest-mode.c -----------------------------------------------------------------------------
  */
 
 /* m2d_conf_guest_init: registers of the vCPUs as far as the capture tells; the model exists. */
@@ -428,6 +427,13 @@ void m2d_conf_guest_init(M2dConform *c);
 /* m2d_conf_load_pdptes: PDPTEs, if it has any, of the vCPU of event @i from there on: those of its
  * walks, and of the roots that are loaded, up to the next load of CR3. */
 void m2d_conf_load_pdptes(M2dConform *c, unsigned vcpu, uint32_t i);
+/* m2d_conf_guest_mode: the roots that are loaded at event @load are for another paging mode: the
+ * guest's registers become such; false: they are not. */
+bool m2d_conf_guest_mode(M2dConform *c, M2dConfTask *task, uint32_t load);
+
+/* --- guest.c ----------------------------------------------------------------------------------
+ */
+
 /* m2d_conf_guest_stores: behind event @i: a store that KVM performs for the guest, if that is next.
  */
 void m2d_conf_guest_stores(M2dConform *c, M2dConfTask *task, uint32_t i);
@@ -446,9 +452,6 @@ void m2d_conf_guest_event(M2dConform *c, uint32_t t, uint32_t i);
  */
 
 /* m2d_conf_registers: before the entry of a vCPU: what loads of registers asked of the MMU. */
-/* m2d_conf_guest_mode: shadow paging: the roots that are loaded at event @load are for another
- * paging mode: the guest's registers become such; false: they are not. */
-bool m2d_conf_guest_mode(M2dConform *c, M2dConfTask *task, uint32_t load);
 void m2d_conf_registers(M2dConform *c, M2dConfTask *task);
 void m2d_conf_smm(M2dConform *c, M2dConfTask *task, bool enter);
 

@@ -173,8 +173,7 @@ static void end_changes(M2dConform *c, uint32_t t)
 		if (m2d_conf_top(task) == NULL || m2d_conf_top(task)->kind != M2D_CONF_OP_FAULT)
 			continue;
 		m2d_conf_give_up(c, task);
-		m2d_conf_finish(c, m2d_conf_top(task)->actor);
-		m2d_conf_tidy(c, task);
+		m2d_conf_finish_top(c, task);
 	}
 }
 
@@ -353,8 +352,7 @@ static void end_early(M2dConform *c, M2dConfTask *task, uint32_t i)
 	}
 	if (op->kind == M2D_CONF_OP_FAULT && kind != M2D_CAP_SET_SPTE && kind != M2D_CAP_MARK_MMIO)
 		return;
-	m2d_conf_finish(c, op->actor);
-	m2d_conf_tidy(c, task);
+	m2d_conf_finish_top(c, task);
 }
 
 /* An invalidation around the one that thread @t has begun: a huge page that must be split first. */
@@ -379,12 +377,9 @@ static bool nested(M2dConform *c, uint32_t t, const M2dCapEvent *e)
 /* The thread has gone on: an invalidation that it began is through. */
 static void finish_notifier(M2dConform *c, M2dConfTask *task)
 {
-	while (m2d_conf_top(task) != NULL && m2d_conf_top(task)->kind == M2D_CONF_OP_NOTIFIER) {
-		m2d_conf_finish(c, m2d_conf_top(task)->actor);
-		m2d_conf_tidy(c, task);
-		if (c->stuck)
-			return;
-	}
+	while (!c->stuck && m2d_conf_top(task) != NULL &&
+	       m2d_conf_top(task)->kind == M2D_CONF_OP_NOTIFIER)
+		m2d_conf_finish_top(c, task);
 }
 
 void m2d_conf_drive(M2dConform *c, uint32_t i)

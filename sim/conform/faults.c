@@ -102,13 +102,14 @@ static void map_after_all(M2dConform *c, M2dConfTask *task)
 
 void m2d_conf_end_fault(M2dConform *c, M2dConfTask *task)
 {
+	M2dConfOutcome kernel;
+
 	if (!task->faulted)
 		return;
-	m2d_conf_count_outcome(c, task->fault_event, m2d_conf_outcome(c, task->fault_event),
-			       (M2dConfOutcome)task->outcome);
+	kernel = m2d_conf_outcome(c, task->fault_event);
+	m2d_conf_count_outcome(c, task->fault_event, kernel, (M2dConfOutcome)task->outcome);
 	task->faulted = false;
-	if (c->tdp && m2d_conf_outcome(c, task->fault_event) == M2D_CONF_OUT_MAPPED &&
-	    task->outcome == M2D_CONF_OUT_NONE)
+	if (c->tdp && kernel == M2D_CONF_OUT_MAPPED && task->outcome == M2D_CONF_OUT_NONE)
 		map_after_all(c, task);
 }
 

@@ -63,6 +63,16 @@ static uint32_t next_element(const M2dConform *c, uint32_t i)
 	return M2D_CONF_NONE;
 }
 
+/* The last element of the walk at event @i; M2D_CONF_NONE: it has none. */
+static uint32_t last_element(const M2dConform *c, uint32_t i)
+{
+	uint32_t last = M2D_CONF_NONE;
+
+	while ((i = next_element(c, i)) != M2D_CONF_NONE)
+		last = i;
+	return last;
+}
+
 /* Where the element at event @i was read; 0: unknown. */
 static uint64_t element_gpa(const M2dConform *c, uint32_t i)
 {
@@ -98,6 +108,7 @@ void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, 
 			  bool absent)
 {
 	uint64_t addr = m2d_conf_event(c, i)->u.walk.addr, table = cr3 & fmt->frame_mask;
+	uint64_t page = page_key(cr3, addr >> M2D_PAGE_SHIFT);
 
 	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i)) {
 		const M2dCapEvent *e = m2d_conf_event(c, i);
@@ -117,13 +128,12 @@ void m2d_conf_locate_walk(M2dConform *c, const M2dPteFormat *fmt, uint64_t cr3, 
 		}
 		gpa = table + m2d_pte_index_offset(fmt, level, addr);
 		g_array_index(c->element_gpa, uint64_t, i) = gpa;
-		g_array_index(c->element_page, uint64_t, i) = page_key(cr3, addr >> M2D_PAGE_SHIFT);
+		g_array_index(c->element_page, uint64_t, i) = page;
 		add_seen(c->seen_at, GSIZE_TO_POINTER(gpa), i);
 		if (level == 1 && absent)
 			g_hash_table_add(c->absent, GUINT_TO_POINTER(i));
 		if (level == 1)
-			add_seen(c->seen_page,
-				 GSIZE_TO_POINTER(page_key(cr3, addr >> M2D_PAGE_SHIFT)), i);
+			add_seen(c->seen_page, GSIZE_TO_POINTER(page), i);
 		table = e->u.element.pte & fmt->frame_mask;
 	}
 }
@@ -240,10 +250,8 @@ void m2d_conf_guest_walk(M2dConform *c, uint32_t t, uint32_t i)
 
 uint64_t m2d_conf_leaf_gpa(const M2dConform *c, uint32_t i)
 {
-	uint32_t leaf = M2D_CONF_NONE;
+	uint32_t leaf = last_element(c, i);
 
-	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i))
-		leaf = i;
 	if (leaf == M2D_CONF_NONE || m2d_conf_event(c, leaf)->u.element.level != 1)
 		return 0;
 	return element_gpa(c, leaf);
@@ -253,11 +261,9 @@ uint64_t m2d_conf_leaf_gpa(const M2dConform *c, uint32_t i)
 bool m2d_conf_walked_to(const M2dConform *c, const M2dPteFormat *fmt, uint32_t i, uint64_t *gpa)
 {
 	uint64_t addr = m2d_conf_event(c, i)->u.walk.addr, mask;
-	uint32_t leaf = M2D_CONF_NONE;
+	uint32_t leaf = last_element(c, i);
 	const M2dCapEvent *e;
 
-	for (i = next_element(c, i); i != M2D_CONF_NONE; i = next_element(c, i))
-		leaf = i;
 	if (leaf == M2D_CONF_NONE)
 		return false;
 	e = m2d_conf_event(c, leaf);
@@ -335,7 +341,7 @@ bool m2d_conf_fault_gfn(const M2dConform *c, uint32_t i, uint64_t *gfn)
 
 	if (!c->tdp && vcpu >= 0 && c->vm->vcpu[vcpu]->regs.cr0 & M2D_CR0_PG) {
 		i = m2d_conf_find(c, i, M2D_CAP_WALK);
-		if (vcpu < 0 || i == M2D_CONF_NONE ||
+		if (i == M2D_CONF_NONE ||
 		    !m2d_conf_walked_to(c, &c->vm->vcpu[vcpu]->mmu.gfmt, i, &gpa))
 			return false;
 	}

@@ -147,21 +147,39 @@ static unsigned space_of(const M2dConform *c, uint32_t i)
 	return vcpu >= 0 ? c->vm->vcpu[vcpu]->smm : 0;
 }
 
+/* The next SPTE that the operation of event @i sets; M2D_CONF_NONE: none. */
+static uint32_t next_set(const M2dConform *c, uint32_t i)
+{
+	for (i = m2d_conf_next(c, i); i != M2D_CONF_NONE; i = m2d_conf_next(c, i)) {
+		unsigned kind = m2d_conf_event(c, i)->kind;
+
+		if (kind == M2D_CAP_SET_SPTE)
+			return i;
+		if (m2d_conf_starts(kind))
+			break;
+	}
+	return M2D_CONF_NONE;
+}
+
 bool m2d_conf_prefetches(const M2dConform *c, uint32_t i)
 {
 	uint64_t gfn = m2d_conf_event(c, i)->u.requested.gfn;
-	uint32_t n;
 
-	for (n = m2d_conf_next(c, i); n != M2D_CONF_NONE; n = m2d_conf_next(c, n)) {
-		const M2dCapEvent *s = m2d_conf_event(c, n);
-
-		if (m2d_conf_starts(s->kind))
-			break;
-		if (s->kind == M2D_CAP_SET_SPTE && s->u.set_spte.level == 1 &&
-		    s->u.set_spte.gfn != gfn)
+	for (uint32_t n = next_set(c, i); n != M2D_CONF_NONE; n = next_set(c, n))
+		if (m2d_conf_event(c, n)->u.set_spte.level == 1 &&
+		    m2d_conf_event(c, n)->u.set_spte.gfn != gfn)
 			return true;
-	}
 	return false;
+}
+
+void m2d_conf_host_shown(M2dConform *c, uint32_t i)
+{
+	const M2dCapEvent *e = m2d_conf_event(c, i);
+	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, space_of(c, i), e->u.set_spte.gfn);
+
+	if (slot != NULL && e->u.set_spte.level == 1)
+		learn(c, slot, e->u.set_spte.gfn, m2d_spte_pfn(&c->vm->fmt, e->u.set_spte.spte), 1,
+		      host_writable(c, e->u.set_spte.spte));
 }
 
 void m2d_conf_host_requested(M2dConform *c, uint32_t i)
@@ -174,13 +192,10 @@ void m2d_conf_host_requested(M2dConform *c, uint32_t i)
 
 	if (slot == NULL || level < 1 || level > 3)
 		return;
-	for (n = m2d_conf_next(c, i); n != M2D_CONF_NONE; n = m2d_conf_next(c, n)) {
+	for (n = next_set(c, i); n != M2D_CONF_NONE; n = next_set(c, n)) {
 		const M2dCapEvent *s = m2d_conf_event(c, n);
 
-		if (m2d_conf_starts(s->kind))
-			break;
-		if (s->kind == M2D_CAP_SET_SPTE &&
-		    s->u.set_spte.gfn == (gfn & ~m2d_low_mask(9 * (unsigned)(level - 1)))) {
+		if (s->u.set_spte.gfn == (gfn & ~m2d_low_mask(9 * (unsigned)(level - 1)))) {
 			writable = host_writable(c, s->u.set_spte.spte);
 			break;
 		}
@@ -188,31 +203,13 @@ void m2d_conf_host_requested(M2dConform *c, uint32_t i)
 	learn(c, slot, gfn, e->u.requested.pfn, (unsigned)level, writable);
 	/* Neighbours that KVM found in the host's page table: it looks only while no invalidation
 	 * is in progress. */
-	for (n = m2d_conf_next(c, i); n != M2D_CONF_NONE; n = m2d_conf_next(c, n)) {
+	for (n = next_set(c, i); n != M2D_CONF_NONE; n = next_set(c, n)) {
 		const M2dCapEvent *s = m2d_conf_event(c, n);
 
-		if (m2d_conf_starts(s->kind))
-			break;
-		if (s->kind != M2D_CAP_SET_SPTE || s->u.set_spte.level != 1)
-			continue;
-		slot = m2d_gfn_to_slot(c->vm, space_of(c, i), s->u.set_spte.gfn);
-		if (s->u.set_spte.gfn != gfn)
+		if (s->u.set_spte.level == 1 && s->u.set_spte.gfn != gfn)
 			m2d_conf_notifiers_end_all(c);
-		if (slot != NULL)
-			learn(c, slot, s->u.set_spte.gfn,
-			      m2d_spte_pfn(&c->vm->fmt, s->u.set_spte.spte), 1,
-			      host_writable(c, s->u.set_spte.spte));
+		m2d_conf_host_shown(c, n);
 	}
-}
-
-void m2d_conf_host_shown(M2dConform *c, uint32_t i)
-{
-	const M2dCapEvent *e = m2d_conf_event(c, i);
-	const M2dMemslot *slot = m2d_gfn_to_slot(c->vm, space_of(c, i), e->u.set_spte.gfn);
-
-	if (slot != NULL && e->u.set_spte.level == 1)
-		learn(c, slot, e->u.set_spte.gfn, m2d_spte_pfn(&c->vm->fmt, e->u.set_spte.spte), 1,
-		      host_writable(c, e->u.set_spte.spte));
 }
 
 /* A page that is asked for to write becomes writable without a word, if it is its only user's: an
@@ -397,10 +394,8 @@ static void finish_begun(M2dConform *c)
 		M2dConfTask *task = m2d_conf_task(c, t);
 		const M2dConfOp *op = m2d_conf_top(task);
 
-		if (op == NULL || op->kind != M2D_CONF_OP_NOTIFIER || !op->due || goes_on(c, task))
-			continue;
-		m2d_conf_finish(c, op->actor);
-		m2d_conf_tidy(c, task);
+		if (op != NULL && op->kind == M2D_CONF_OP_NOTIFIER && op->due && !goes_on(c, task))
+			m2d_conf_finish_top(c, task);
 	}
 }
 

@@ -276,14 +276,18 @@ void m2d_conf_tidy(M2dConform *c, M2dConfTask *task)
 		pop(c, task);
 }
 
+void m2d_conf_finish_top(M2dConform *c, M2dConfTask *task)
+{
+	m2d_conf_finish(c, m2d_conf_top(task)->actor);
+	m2d_conf_tidy(c, task);
+}
+
 static void finish_ops(M2dConform *c, M2dConfTask *task, bool enter)
 {
 	m2d_conf_tidy(c, task);
 	while (!c->stuck && task->n_ops != 0 &&
-	       (enter || m2d_conf_top(task)->kind != M2D_CONF_OP_ENTER)) {
-		m2d_conf_finish(c, m2d_conf_top(task)->actor);
-		m2d_conf_tidy(c, task);
-	}
+	       (enter || m2d_conf_top(task)->kind != M2D_CONF_OP_ENTER))
+		m2d_conf_finish_top(c, task);
 }
 
 void m2d_conf_finish_ops(M2dConform *c, M2dConfTask *task)
@@ -373,10 +377,8 @@ void m2d_conf_finish_due(M2dConform *c, uint32_t i)
 		M2dConfTask *task = m2d_conf_task(c, t);
 
 		m2d_conf_tidy(c, task);
-		if (m2d_conf_top(task) == NULL || !m2d_conf_top(task)->due ||
-		    not_asked_yet(c, i, t))
-			continue;
-		m2d_conf_finish(c, m2d_conf_top(task)->actor);
-		m2d_conf_tidy(c, task);
+		if (m2d_conf_top(task) != NULL && m2d_conf_top(task)->due &&
+		    !not_asked_yet(c, i, t))
+			m2d_conf_finish_top(c, task);
 	}
 }

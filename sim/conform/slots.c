@@ -189,6 +189,7 @@ void m2d_conf_region(M2dConform *c, uint32_t t, uint32_t i)
 	const M2dCapEvent *e = m2d_conf_event(c, i);
 	uint32_t id = (uint32_t)e->u.region.slot & 0xffff, as = (uint32_t)e->u.region.slot >> 16;
 	uint64_t size = e->u.region.size;
+	const M2dMemslot *old;
 	M2dConfOp *op;
 	int slot;
 
@@ -203,15 +204,12 @@ void m2d_conf_region(M2dConform *c, uint32_t t, uint32_t i)
 			    .npages = size >> 12,
 			    .hva = size != 0 ? m2d_conf_page(c, e->u.region.hva) : 0,
 			    .flags = (uint32_t)e->u.region.flags & 3);
-	op->start = e->u.region.gpa >> 12;
-	op->end = op->start + (size >> 12);
-	op->creates = m2d_slot(c->vm, as, (unsigned)slot)->npages == 0;
-	op->from = m2d_slot(c->vm, as, (unsigned)slot)->base_gfn;
+	old = m2d_slot(c->vm, as, (unsigned)slot);
+	op->creates = old->npages == 0;
+	op->from = old->base_gfn;
 	op->removes = size == 0;
-	if (size == 0) {
-		op->start = m2d_slot(c->vm, as, (unsigned)slot)->base_gfn;
-		op->end = op->start + m2d_slot(c->vm, as, (unsigned)slot)->npages;
-	}
-	if (size == 0)
+	op->start = op->removes ? old->base_gfn : e->u.region.gpa >> 12;
+	op->end = op->start + (op->removes ? old->npages : size >> 12);
+	if (op->removes)
 		m2d_conf_slot_gone(c, as, id);
 }
