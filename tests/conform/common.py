@@ -35,9 +35,26 @@ def otherwise(doc):
     return doc["total"]["kernel"] - doc["total"]["predicted"]
 
 
-class Duties:
-    """Tests of a TestCase with duties = {cut: {duty: events that come out otherwise without it}}."""
-    duties = {}
+class Bundled:
+    """Tests of a TestCase with the cuts of one @mmu: cuts = {name: (events that may come out otherwise,
+    {kind: least number of the kernel's})}; duties = {name: {duty: events that do without it}}."""
+    mmu, cuts, duties = "", {}, {}
+
+    def test_share(self):
+        for name, (most, _kinds) in self.cuts.items():
+            with self.subTest(name):
+                doc, status = replay(data(name))
+                self.assertLessEqual(otherwise(doc), most)
+                self.assertEqual(status, 0)
+                self.assertEqual(doc["mmu"], self.mmu)
+                self.assertEqual(doc["kvm"], "6.12" if "6.12" in name else "6.1")
+
+    def test_something_is_compared(self):
+        for name, (_most, kinds) in self.cuts.items():
+            events = replay(data(name))[0]["events"]
+            for kind, n in kinds.items():
+                with self.subTest(name, kind=kind):
+                    self.assertGreaterEqual(events[kind]["kernel"], n)
 
     def test_duties(self):
         for name, duties in self.duties.items():

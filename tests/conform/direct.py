@@ -6,7 +6,7 @@ import os
 import re
 import unittest
 
-from common import CAPTURES, NEED_ALL, Duties, Whole, data, otherwise, replay, run
+from common import CAPTURES, NEED_ALL, Bundled, Whole, data, otherwise, replay, run
 
 # What is in the cuts, and how much of it may come out otherwise: kernel's events by kind.
 CUTS = {
@@ -38,24 +38,8 @@ DUTIES = {
 }
 
 
-class Cuts(Duties, unittest.TestCase):
-    duties = DUTIES
-
-    def test_share(self):
-        for name, (most, _kinds) in CUTS.items():
-            with self.subTest(name):
-                doc, status = replay(data(name))
-                self.assertLessEqual(otherwise(doc), most)
-                self.assertEqual(status, 0)
-                self.assertEqual(doc["mmu"], "direct")
-                self.assertEqual(doc["kvm"], "6.12" if "6.12" in name else "6.1")
-
-    def test_something_is_compared(self):
-        for name, (_most, kinds) in CUTS.items():
-            events = replay(data(name))[0]["events"]
-            for kind, n in kinds.items():
-                with self.subTest(name, kind=kind):
-                    self.assertGreaterEqual(events[kind]["kernel"], n)
+class Cuts(Bundled, unittest.TestCase):
+    mmu, cuts, duties = "direct", CUTS, DUTIES
 
     def test_wrong_kernel(self):
         """Linux 5.10 has other bits in SPTEs."""

@@ -6,7 +6,7 @@ capture."""
 import re
 import unittest
 
-from common import NEED_ALL, Duties, Whole, data, otherwise, replay, run
+from common import NEED_ALL, Bundled, Whole, data, otherwise, replay, run
 
 # How much of each cut may come out otherwise, and what is in it: the kernel's events by kind.
 CUTS = {
@@ -39,23 +39,8 @@ DUTIES = {
 }
 
 
-class Cuts(Duties, unittest.TestCase):
-    duties = DUTIES
-
-    def test_share(self):
-        for name, (most, _kinds) in CUTS.items():
-            with self.subTest(name):
-                doc, _status = replay(data(name))
-                self.assertLessEqual(otherwise(doc), most)
-                self.assertEqual(doc["mmu"], "shadow")
-                self.assertEqual(doc["kvm"], "6.12" if "6.12" in name else "6.1")
-
-    def test_something_is_compared(self):
-        for name, (_most, kinds) in CUTS.items():
-            events = replay(data(name))[0]["events"]
-            for kind, n in kinds.items():
-                with self.subTest(name, kind=kind):
-                    self.assertGreaterEqual(events[kind]["kernel"], n)
+class Cuts(Bundled, unittest.TestCase):
+    mmu, cuts, duties = "shadow", CUTS, DUTIES
 
     def test_walks_are_not_counted(self):
         """What KVM's walks show of the guest's tables is taken from the capture."""
