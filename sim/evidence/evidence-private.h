@@ -322,6 +322,8 @@ unsigned m2d_ev_of_vendor(const M2dEvidence *ev, unsigned kind);
 /* m2d_ev_local_flush: on the CPU of the vCPU that @task runs. */
 void m2d_ev_local_flush(M2dEvidence *ev, M2dEvTask *task);
 void m2d_ev_flush_event(M2dEvidence *ev, M2dEvTask *task);
+/* m2d_ev_owe: @task owes all vCPUs a flush for @what, which @owed shows. */
+void m2d_ev_owe(M2dEvidence *ev, M2dEvTask *task, M2dEvRef owed, const char *what);
 /* m2d_ev_boundary: @task goes on to something else; what it owes is due. */
 void m2d_ev_boundary(M2dEvidence *ev, M2dEvTask *task);
 

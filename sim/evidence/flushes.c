@@ -123,6 +123,16 @@ void m2d_ev_local_flush(M2dEvidence *ev, M2dEvTask *task)
 	v->must_flush = 0;
 }
 
+void m2d_ev_owe(M2dEvidence *ev, M2dEvTask *task, M2dEvRef owed, const char *what)
+{
+	m2d_ev_premise(ev, M2D_RULE_FLUSH_OWED);
+	task->owes = true;
+	task->owed = owed;
+	task->owed_what = what;
+	task->owed_doubt = NULL;
+	task->owed_also = 0;
+}
+
 static void begin_op(M2dEvidence *ev, M2dEvTask *task, uint64_t start, uint64_t end)
 {
 	task->op = ev->now->kind;
@@ -168,14 +178,8 @@ void m2d_ev_flush_event(M2dEvidence *ev, M2dEvTask *task)
 				ev->vcpus[i].req[M2D_EV_REQ_FLUSH].pending = false;
 		break;
 	case M2D_CAP_COMMIT_ZAP:
-		if (task->uncommitted) {
-			m2d_ev_premise(ev, M2D_RULE_FLUSH_OWED);
-			task->owes = true;
-			task->owed = task->prepared;
-			task->owed_what = "shadow pages are freed";
-			task->owed_doubt = NULL;
-			task->owed_also = 0;
-		}
+		if (task->uncommitted)
+			m2d_ev_owe(ev, task, task->prepared, "shadow pages are freed");
 		task->uncommitted = false;
 		break;
 	case M2D_CAP_UNMAP_GFN:

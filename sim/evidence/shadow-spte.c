@@ -178,10 +178,7 @@ static void note_lost_rights(M2dEvidence *ev, M2dEvTask *task, uint64_t old, con
 	    m2d_ev_may_be_gone(ev, e->u.set_spte.gfn, ref->place) ||
 	    !m2d_spte_needs_flush(&ev->format, old, e->u.set_spte.spte, M2D_SPTE_FLUSH_OLD))
 		return;
-	m2d_ev_premise(ev, M2D_RULE_FLUSH_OWED);
-	task->owes = true;
-	task->owed = *ref;
-	task->owed_what = "an SPTE was set that lacks what the last one had";
+	m2d_ev_owe(ev, task, *ref, "an SPTE was set that lacks what the last one had");
 	/* That tracepoint went before the rule did. */
 	task->owed_doubt =
 		ev->seen[M2D_CAP_SET_SPTE_HVA] ? NULL : "kernels from 6.13 on do not flush then";
@@ -358,12 +355,7 @@ static void zap_indirect(M2dEvidence *ev, M2dEvTask *task, uint64_t gfn)
 	m2d_ev_entry(ev, t, (unsigned)(g->at >> 3) & 511, &ref);
 	if (ref.place != g->place || m2d_ev_may_be_gone(ev, gfn, g->place + 1))
 		return;
-	m2d_ev_premise(ev, M2D_RULE_FLUSH_OWED);
-	task->owes = true;
-	task->owed = g->ref;
-	task->owed_what = "an SPTE was unmapped by a notifier";
-	task->owed_doubt = NULL;
-	task->owed_also = 0;
+	m2d_ev_owe(ev, task, g->ref, "an SPTE was unmapped by a notifier");
 }
 
 /* Entries @first to @last of a direct table go. */
@@ -376,12 +368,8 @@ static void zap_direct(M2dEvidence *ev, M2dEvTask *task, M2dEvTable *t, unsigned
 
 		if (v == M2D_EV_UNKNOWN || !m2d_spte_is_present(&ev->format, v))
 			continue;
-		m2d_ev_premise(ev, M2D_RULE_FLUSH_OWED);
+		m2d_ev_owe(ev, task, ref, "an SPTE was unmapped by a notifier");
 		task->owes = ev->now->kind == M2D_CAP_UNMAP_GFN;
-		task->owed = ref;
-		task->owed_what = "an SPTE was unmapped by a notifier";
-		task->owed_doubt = NULL;
-		task->owed_also = 0;
 		m2d_ev_set_entry(ev, t, i, 0);
 	}
 }

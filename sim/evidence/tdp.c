@@ -266,12 +266,7 @@ static void note_flush_duty(M2dEvidence *ev, M2dEvTask *task, const M2dEvTable *
 		what = "an SPTE was write-protected or cleaned";
 	if (what == NULL)
 		return;
-	m2d_ev_premise(ev, M2D_RULE_FLUSH_OWED);
-	task->owes = true;
-	task->owed = m2d_ev_ref(ev);
-	task->owed_what = what;
-	task->owed_doubt = NULL;
-	task->owed_also = 0;
+	m2d_ev_owe(ev, task, m2d_ev_ref(ev), what);
 	if (task->op == 0)
 		task->op_ref = (M2dEvRef){0};
 }
