@@ -35,12 +35,11 @@ static bool on_progress(uint64_t done, uint64_t total, void *data)
 	return !m2d_interrupted();
 }
 
-/* "gfn=200 spte=10269ce67": fields of an event that are known. */
 static const char *const outcomes[] = {"",         "retried",  "mapped", "mended",
 				       "emulated", "injected", "refused"};
 
-/* "spte=10269ce67"; functions and outcomes by name. */
-static void put_field(GString *s, unsigned kind, const char *name, uint64_t v, bool marked)
+/* "10269ce67"; functions and outcomes by name. */
+static void put_field(GString *s, unsigned kind, uint64_t v)
 {
 	const char *text = NULL;
 
@@ -48,26 +47,24 @@ static void put_field(GString *s, unsigned kind, const char *name, uint64_t v, b
 		text = m2d_conform_function(v);
 	else if (kind == M2D_CONF_FAULT_OUTCOME && v < G_N_ELEMENTS(outcomes))
 		text = outcomes[v];
-	g_string_append_printf(s, " %s%s=", marked ? "*" : "", name);
 	if (text != NULL)
 		g_string_append(s, text);
 	else
 		g_string_append_printf(s, "%" PRIx64, v);
 }
 
+/* "gfn=200 spte=10269ce67": fields of an event that are known. */
 static void put_fields(GString *s, unsigned kind, const uint64_t *f, uint32_t has, uint32_t marked)
 {
-	const char *names =
+	const char *p =
 		kind == M2D_CONF_FAULT_OUTCOME ? "(kernel, model)" : m2d_cap_kind_fields(kind);
-	g_auto(GStrv) name = g_strsplit_set(names, "(), ", 0);
-	unsigned n = 0;
+	size_t len;
 
-	for (char **p = name; *p != NULL; p++) {
-		if (**p == '\0')
+	for (unsigned n = 0; (p = m2d_cap_next_field(p, &len)) != NULL; n++, p += len) {
+		if (!(has >> n & 1))
 			continue;
-		if (has >> n & 1)
-			put_field(s, kind, *p, f[n], marked >> n & 1);
-		n++;
+		g_string_append_printf(s, " %s%.*s=", marked >> n & 1 ? "*" : "", (int)len, p);
+		put_field(s, kind, f[n]);
 	}
 }
 

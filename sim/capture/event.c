@@ -2,7 +2,7 @@
 #include "sim/capture/event.h"
 
 #include <glib.h>
-#include <stddef.h>
+#include <string.h>
 
 static const char *const kind_names[M2D_CAP_N_KINDS] = {
 	"LOST",
@@ -35,21 +35,24 @@ const char *m2d_cap_kind_fields(unsigned kind)
 	return kind < M2D_CAP_N_KINDS ? kind_fields[kind] : "";
 }
 
+const char *m2d_cap_next_field(const char *fields, size_t *len)
+{
+	fields += strspn(fields, "(), ");
+	*len = strcspn(fields, "(), ");
+	return *len != 0 ? fields : NULL;
+}
+
 char *m2d_cap_event_fields(const M2dCapEvent *e)
 {
-	g_auto(GStrv) names = NULL;
+	const char *p = m2d_cap_kind_fields(e->kind);
 	GString *s = g_string_new(NULL);
+	size_t len;
 
 	if (e->kind == M2D_CAP_MARK)
 		return g_string_free(g_string_append(s, e->u.text), FALSE);
-	names = g_strsplit_set(m2d_cap_kind_fields(e->kind), "(), ", -1);
-	for (unsigned i = 0, n = 0; names[i] != NULL; i++) {
-		if (*names[i] == 0)
-			continue;
+	for (unsigned n = 0; (p = m2d_cap_next_field(p, &len)) != NULL; n++, p += len)
 		if (e->has & 1u << n)
-			g_string_append_printf(s, "%s%s=0x%" G_GINT64_MODIFIER "x",
-					       s->len > 0 ? " " : "", names[i], e->u.f[n]);
-		n++;
-	}
+			g_string_append_printf(s, "%s%.*s=0x%" G_GINT64_MODIFIER "x",
+					       s->len > 0 ? " " : "", (int)len, p, e->u.f[n]);
 	return g_string_free(s, FALSE);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef enum {
@@ -72,6 +73,9 @@ const char *const *m2d_cap_kind_names(void);
 const char *m2d_cap_kind_name(unsigned kind);
 /* m2d_cap_kind_fields: "(vcpu, rip)": the names of the fields; "" if there are none. */
 const char *m2d_cap_kind_fields(unsigned kind);
+/* m2d_cap_next_field: the first name in @fields, which are such or their rest, and its length; NULL
+ * behind the last one. */
+const char *m2d_cap_next_field(const char *fields, size_t *len);
 /* m2d_cap_event_fields: what was recorded, by name: "as=0x0 gfn=0x200 ..."; g_free(). */
 char *m2d_cap_event_fields(const M2dCapEvent *event);
 /* m2d_cap_symbol: what %c stores for function @name. */

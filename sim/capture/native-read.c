@@ -151,13 +151,11 @@ static bool read_header(M2dCapNative *n, GError **error)
 /* The place of the field of @len bytes at @name in "(a, b)"; -1: not there. */
 static int find_field(const char *fields, const char *name, size_t len)
 {
-	for (int i = 0; *(fields += strspn(fields, "(), ")) != 0; i++) {
-		size_t n = strcspn(fields, "(), ");
+	size_t n;
 
+	for (int i = 0; (fields = m2d_cap_next_field(fields, &n)) != NULL; i++, fields += n)
 		if (n == len && memcmp(fields, name, len) == 0)
 			return i;
-		fields += n;
-	}
 	return -1;
 }
 
@@ -167,22 +165,21 @@ static bool define_kind(M2dCapNative *n, GError **error)
 	const char *name = get_string(&n->at, &len);
 	const char *text = name != NULL ? get_string(&n->at, &fields_len) : NULL;
 	g_autofree char *fields = text != NULL ? g_strndup(text, fields_len) : NULL;
-	const char *p = fields;
+	const char *ours, *p = fields;
 	Kind *k = &n->kind[n->n_kinds];
 
 	if (fields == NULL || n->n_kinds == M2D_CAP_MAX_NAMES)
 		return damaged(n, error, "a name of events is none");
 	n->n_kinds++;
 	k->kind = (uint16_t)m2d_cap_names_get(n->names, name, len);
-	k->same = strcmp(fields, m2d_cap_kind_fields(k->kind)) == 0;
-	for (unsigned i = 0; i < M2D_CAP_FIELDS; i++) {
-		size_t word;
-
-		p += strspn(p, "(), ");
-		word = strcspn(p, "(), ");
-		k->field[i] =
-			word == 0 ? -1 : (int8_t)find_field(m2d_cap_kind_fields(k->kind), p, word);
-		p += word;
+	ours = m2d_cap_kind_fields(k->kind);
+	k->same = strcmp(fields, ours) == 0;
+	memset(k->field, -1, sizeof(k->field));
+	for (unsigned i = 0; i < M2D_CAP_FIELDS; i++, p += len) {
+		p = m2d_cap_next_field(p, &len);
+		if (p == NULL)
+			break;
+		k->field[i] = (int8_t)find_field(ours, p, len);
 	}
 	return true;
 }

@@ -87,10 +87,9 @@ static void put_fields(GString *s, const M2dCapture *capture, const M2dCapEvent 
 {
 	const char *p = m2d_cap_kind_fields(e->kind);
 	char buf[32];
+	size_t len;
 
-	for (unsigned n = 0; *(p += strspn(p, "(), ")) != 0; n++) {
-		size_t len = strcspn(p, "(), ");
-
+	for (unsigned n = 0; (p = m2d_cap_next_field(p, &len)) != NULL; n++, p += len) {
 		/* Most exits leave most of what is recorded of them empty. */
 		bool empty = e->kind == M2D_CAP_EXIT && e->u.f[n] == 0;
 
@@ -110,7 +109,6 @@ static void put_fields(GString *s, const M2dCapture *capture, const M2dCapEvent 
 				g_string_append_printf(s, " %.*s=0x%" PRIx64, (int)len, p,
 						       e->u.f[n]);
 		}
-		p += len;
 	}
 }
 
