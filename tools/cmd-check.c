@@ -30,7 +30,7 @@ typedef struct {
 	M2dEvidence *ev;
 } Sinks;
 
-static void add(const M2dCapEvent *event, void *data)
+static void add(const M2dCapture *capture, const M2dCapEvent *event, void *data)
 {
 	Sinks *sinks = data;
 

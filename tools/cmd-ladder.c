@@ -65,16 +65,9 @@ static bool parse_lines(M2dLadderWindow *window)
 	       window->last != UINT64_MAX;
 }
 
-typedef struct {
-	M2dLadderCapture *ladder;
-	const M2dCapture *capture;
-} Sink;
-
-static void add(const M2dCapEvent *event, void *data)
+static void add(const M2dCapture *capture, const M2dCapEvent *event, void *data)
 {
-	Sink *sink = data;
-
-	m2d_ladder_capture_add(sink->ladder, sink->capture, event);
+	m2d_ladder_capture_add(data, capture, event);
 }
 
 static int print_capture(const char *path, const M2dLadderWindow *window)
@@ -87,8 +80,7 @@ static int print_capture(const char *path, const M2dLadderWindow *window)
 	GError *error = NULL;
 
 	capture = m2d_capture_open(path, M2D_CAP_AUTO, &error);
-	if (capture == NULL ||
-	    !m2d_tool_read_capture(&read, capture, add, &(Sink){lc, capture}, &error))
+	if (capture == NULL || !m2d_tool_read_capture(&read, capture, add, lc, &error))
 		return m2d_cmd_fail(&m2d_cmd_ladder, error);
 	ladder = m2d_ladder_capture_finish(lc, capture, &error);
 	if (ladder == NULL) {

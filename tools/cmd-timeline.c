@@ -28,16 +28,9 @@ static const GOptionEntry entries[] = {
 	{"quiet", 'q', 0, G_OPTION_ARG_NONE, &quiet, "No progress and no counts", NULL},
 	{NULL}};
 
-typedef struct {
-	M2dTimeline *timeline;
-	const M2dCapture *capture;
-} Sink;
-
-static void add(const M2dCapEvent *event, void *data)
+static void add(const M2dCapture *capture, const M2dCapEvent *event, void *data)
 {
-	Sink *sink = data;
-
-	m2d_timeline_add(sink->timeline, sink->capture, event);
+	m2d_timeline_add(data, capture, event);
 }
 
 static void print_counts(uint64_t spans, uint64_t arrows)
@@ -64,7 +57,7 @@ static int draw_capture(const char *path, uint64_t from, uint64_t to)
 	if (out == NULL)
 		return m2d_cmd_fail(&m2d_cmd_timeline, error);
 	timeline = m2d_timeline_new(out, from, to);
-	if (!m2d_tool_read_capture(&read, capture, add, &(Sink){timeline, capture}, &error) ||
+	if (!m2d_tool_read_capture(&read, capture, add, timeline, &error) ||
 	    !m2d_timeline_finish(timeline, capture, &spans, &arrows, &error)) {
 		m2d_out_file_abort(out);
 		return m2d_cmd_fail(&m2d_cmd_timeline, error);

@@ -20,7 +20,7 @@ gboolean m2d_tool_read_capture(const M2dCaptureRead *read, M2dCapture *capture, 
 	int r;
 
 	while ((r = m2d_capture_next(capture, &e, error)) > 0) {
-		fn(&e, data);
+		fn(capture, &e, data);
 		if (n++ % TICK != 0)
 			continue;
 		if (m2d_interrupted()) {
@@ -120,7 +120,7 @@ typedef struct {
 	M2dCapWriter *writer; /* or NULL */
 } Import;
 
-static void take(const M2dCapEvent *event, void *data)
+static void take(const M2dCapture *capture, const M2dCapEvent *event, void *data)
 {
 	Import *import = data;
 

@@ -13,7 +13,7 @@ typedef struct {
 	const char *output; /* import: native capture to write; or NULL */
 } M2dCaptureRead;
 
-typedef void (*M2dCaptureFn)(const M2dCapEvent *event, void *data);
+typedef void (*M2dCaptureFn)(const M2dCapture *capture, const M2dCapEvent *event, void *data);
 /**
  * m2d_tool_read_capture: all events of @capture to @fn, with progress, interruptible.
  * Returns FALSE with @error; M2D_ERROR_TRANSIENT if interrupted.

@@ -15,7 +15,6 @@
 
 typedef struct {
 	const M2dReplayCapture *opt;
-	const M2dCapture *capture;
 	GString *out; /* a row */
 	uint64_t at;  /* the line or, if @timed, the time in ns to look at */
 	bool timed;
@@ -24,7 +23,7 @@ typedef struct {
 #define AROUND_LINES 40
 #define AROUND_NS    1000000
 
-static void add_event(const M2dCapEvent *event, void *data)
+static void add_event(const M2dCapture *capture, const M2dCapEvent *event, void *data)
 {
 	m2d_conform_add(data, event);
 }
@@ -189,7 +188,6 @@ static void print_json(const char *path, const M2dCapture *capture, const M2dCon
 	const char *why, *profile = m2d_conform_profile(c, &why);
 	M2dConfCount total = m2d_conform_total(c, false), all = m2d_conform_total(c, true);
 	M2dJson *j = m2d_json_new();
-	g_autofree char *text = NULL;
 
 	m2d_json_object_begin(j, NULL);
 	m2d_json_string(j, "input", path);
@@ -209,8 +207,7 @@ static void print_json(const char *path, const M2dCapture *capture, const M2dCon
 	emit_count(j, "total", &total);
 	emit_count(j, "all", &all);
 	m2d_json_object_end(j);
-	text = m2d_json_finish(j);
-	fputs(text, stdout);
+	m2d_cmd_print_json(j);
 }
 
 static bool add_duties(M2dDutySet *set, char **names, GError **error)
@@ -284,7 +281,6 @@ int m2d_replay_capture(const char *path, const M2dReplayCapture *opt)
 	capture = m2d_capture_open(path, M2D_CAP_AUTO, &error);
 	if (capture == NULL)
 		return m2d_cmd_fail(&m2d_cmd_replay, error);
-	rows.capture = capture;
 	if (opt->diff || opt->diff_kind != NULL || opt->at != NULL) {
 		conf.row = on_row;
 		conf.row_data = &rows;
