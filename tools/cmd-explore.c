@@ -3,7 +3,6 @@
 #include "tools/explore.h"
 #include "tools/observe.h"
 
-#include "sim/base/error.h"
 #include "sim/base/json.h"
 #include "sim/report/explore.h"
 #include "sim/report/run.h"
@@ -11,7 +10,6 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #define NOT_GIVEN G_MININT
 

@@ -3,11 +3,9 @@
  * message can hold. */
 #include "tools/cmd.h"
 
-#include "sim/base/error.h"
 #include "sim/report/ladder-capture.h"
 #include "tools/import-capture.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #define MAX_WIDTH 1000

@@ -2,8 +2,6 @@
 /* `mmu2d trace dump`, `cut` and `merge`: record by record. */
 #include "tools/trace-command.h"
 
-#include "sim/base/error.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "sim/base/error.h"
 #include "sim/trace/format.h"
 
 /* What a number of the file stands for. */

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "sim/base/error.h"
 #include "sim/base/outfile.h"
 #include "sim/capture/native.h"
 #include "sim/trace/format.h"

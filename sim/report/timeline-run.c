@@ -2,7 +2,6 @@
 /* See timeline-run.h. */
 #include "sim/report/timeline-run.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "sim/report/chrome.h"
