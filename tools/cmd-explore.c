@@ -145,19 +145,14 @@ static bool save(const M2dExVariant *v, GError **error)
 {
 	gsize len;
 	g_autofree char *text = NULL;
-	M2dScnConfig config;
-	unsigned n_vcpus;
 
 	if (o.save == NULL || v->run == NULL)
 		return true;
 	text = m2d_scenario_read(v->scenario->path, &len, error);
 	if (text == NULL)
 		return false;
-	m2d_scn_config(v->scenario, v->variant, &config);
-	n_vcpus = (unsigned)config.vcpus;
-	m2d_scn_config_clear(&config);
-	return m2d_schedule_save(o.save, v->run, (const char *const *)o.without, n_vcpus, text, len,
-				 error);
+	return m2d_schedule_save(o.save, v->run, (const char *const *)o.without,
+				 m2d_run_vcpus(v->run), text, len, error);
 }
 
 /* With --drop, what can be left out of a variant that is clean. */

@@ -84,18 +84,6 @@ static bool check_names(GError **error)
 
 /* --- schedules -------------------------------------------------------------------------------- */
 
-/* vCPUs of a variant; actors from there on are the host. */
-static unsigned count_vcpus(const M2dScenario *s, int variant)
-{
-	M2dScnConfig config;
-	unsigned n;
-
-	m2d_scn_config(s, variant, &config);
-	n = (unsigned)config.vcpus;
-	m2d_scn_config_clear(&config);
-	return n;
-}
-
 static const char *const *left_out(const Session *session)
 {
 	return session->schedule != NULL ? (const char *const *)session->schedule->without->pdata
@@ -104,8 +92,7 @@ static const char *const *left_out(const Session *session)
 
 static bool save(const Session *session, const M2dScnRun *run, GError **error)
 {
-	return m2d_schedule_save(o.save, run, left_out(session),
-				 count_vcpus(run->scenario, run->variant), session->text,
+	return m2d_schedule_save(o.save, run, left_out(session), m2d_run_vcpus(run), session->text,
 				 session->len, error);
 }
 
@@ -183,7 +170,7 @@ static bool run_one(Session *session, int variant, GPtrArray *runs, GError **err
 
 	if (schedule != NULL) {
 		options.kvm = schedule->kvm;
-		if (!m2d_schedule_actors_fit(schedule, count_vcpus(session->scenario, variant),
+		if (!m2d_schedule_actors_fit(schedule, m2d_scn_vcpus(session->scenario, variant),
 					     error))
 			return false;
 	}

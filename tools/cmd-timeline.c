@@ -106,13 +106,7 @@ static M2dScnRun *run_it(const M2dScenario *s, const M2dSchedule *schedule, GErr
 	if (variant == -2)
 		return NULL;
 	if (schedule != NULL) {
-		M2dScnConfig config;
-		unsigned n;
-
-		m2d_scn_config(s, variant, &config);
-		n = (unsigned)config.vcpus;
-		m2d_scn_config_clear(&config);
-		if (!m2d_schedule_actors_fit(schedule, n, error))
+		if (!m2d_schedule_actors_fit(schedule, m2d_scn_vcpus(s, variant), error))
 			return NULL;
 		options.kvm = schedule->kvm;
 		options.without = (const char *const *)schedule->without->pdata;

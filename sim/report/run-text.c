@@ -12,13 +12,7 @@ const char *m2d_run_name(const M2dScnRun *run)
 
 unsigned m2d_run_vcpus(const M2dScnRun *run)
 {
-	M2dScnConfig config;
-	unsigned n;
-
-	m2d_scn_config(run->scenario, run->variant, &config);
-	n = (unsigned)config.vcpus;
-	m2d_scn_config_clear(&config);
-	return n;
+	return m2d_scn_vcpus(run->scenario, run->variant);
 }
 
 /* --- the ladder of a run ---------------------------------------------------------------------- */

@@ -82,3 +82,8 @@ void m2d_scn_config_clear(M2dScnConfig *config)
 {
 	g_clear_pointer(&config->open, g_ptr_array_unref);
 }
+
+unsigned m2d_scn_vcpus(const M2dScenario *scenario, int variant)
+{
+	return (unsigned)number(scenario, variant, M2D_SCN_SET_vcpus);
+}

@@ -44,6 +44,9 @@ enum {
 void m2d_scn_config(const M2dScenario *scenario, int variant, M2dScnConfig *config);
 void m2d_scn_config_clear(M2dScnConfig *config);
 
+/* m2d_scn_vcpus: vCPUs of @variant (-1: of [machine] alone); the actor behind them is the host. */
+unsigned m2d_scn_vcpus(const M2dScenario *scenario, int variant);
+
 /* m2d_scn_config_origin: the setting that gives @index (no knob or bug) its value, or NULL: preset.
  */
 const M2dScnSetting *m2d_scn_config_origin(const M2dScenario *scenario, int variant,
