@@ -259,8 +259,9 @@ static inline M2dEvRef m2d_ev_ref(const M2dEvidence *ev)
 /* One line about a finding and the events that lead to it; see m2d_ev_report(). */
 typedef struct {
 	M2dRule rule;
-	unsigned needs, also; /* see M2dEvFinding */
-	const char *doubt;    /* NULL: certain */
+	/* See M2dEvFinding; as needs an AMD function that flushes stands for Intel's, too. */
+	unsigned needs, also;
+	const char *doubt; /* NULL: certain */
 	const M2dEvRef *refs[M2D_EV_REFS - 1];
 	const char *labels[M2D_EV_REFS - 1];
 } M2dEvReport;
@@ -307,16 +308,6 @@ void m2d_ev_page_reused(M2dEvidence *ev, uint64_t seq, const M2dEvRef *unlinked)
 /* m2d_ev_completed: @task goes on after asking vCPUs for something: they must know by now. */
 void m2d_ev_completed(M2dEvidence *ev, M2dEvTask *task);
 /* Flushes: flushes.c */
-/* What a flush function of a vendor's does. */
-typedef enum {
-	M2D_EV_FLUSH_ALL,
-	M2D_EV_FLUSH_CURRENT, /* the current root */
-	M2D_EV_FLUSH_GUEST,   /* what the guest's own tables gave; of AMD the whole ASID */
-	M2D_EV_FLUSH_GVA,
-} M2dEvFlush;
-
-/* m2d_ev_flush_kind: the kind of event that tells of @flush. */
-unsigned m2d_ev_flush_kind(const M2dEvidence *ev, M2dEvFlush flush);
 /* m2d_ev_of_vendor: @kind, or of an AMD function that flushes, the one that this processor has. */
 unsigned m2d_ev_of_vendor(const M2dEvidence *ev, unsigned kind);
 /* m2d_ev_local_flush: on the CPU of the vCPU that @task runs. */

@@ -53,31 +53,20 @@ static void check_caller(M2dEvidence *ev, M2dEvTask *task, unsigned kind)
 		      "the ASID is flushed, and no flush function was called");
 }
 
-static const unsigned flush_kinds[2][4] = {
-	{
-		[M2D_EV_FLUSH_ALL] = M2D_CAP_SVM_FLUSH_ALL,
-		[M2D_EV_FLUSH_CURRENT] = M2D_CAP_SVM_FLUSH_CURRENT,
-		[M2D_EV_FLUSH_GUEST] = M2D_CAP_SVM_FLUSH_ASID,
-		[M2D_EV_FLUSH_GVA] = M2D_CAP_SVM_FLUSH_GVA,
-	},
-	{
-		[M2D_EV_FLUSH_ALL] = M2D_CAP_VMX_FLUSH_ALL,
-		[M2D_EV_FLUSH_CURRENT] = M2D_CAP_VMX_FLUSH_CURRENT,
-		[M2D_EV_FLUSH_GUEST] = M2D_CAP_VMX_FLUSH_GUEST,
-		[M2D_EV_FLUSH_GVA] = M2D_CAP_VMX_FLUSH_GVA,
-	},
+/* AMD's functions that flush, and Intel's for the same. */
+static const unsigned flush_kinds[][2] = {
+	{M2D_CAP_SVM_FLUSH_ALL, M2D_CAP_VMX_FLUSH_ALL},
+	{M2D_CAP_SVM_FLUSH_CURRENT, M2D_CAP_VMX_FLUSH_CURRENT},
+	/* What the guest's own tables gave; of AMD the whole ASID. */
+	{M2D_CAP_SVM_FLUSH_ASID, M2D_CAP_VMX_FLUSH_GUEST},
+	{M2D_CAP_SVM_FLUSH_GVA, M2D_CAP_VMX_FLUSH_GVA},
 };
-
-unsigned m2d_ev_flush_kind(const M2dEvidence *ev, M2dEvFlush flush)
-{
-	return flush_kinds[ev->vmx][flush];
-}
 
 unsigned m2d_ev_of_vendor(const M2dEvidence *ev, unsigned kind)
 {
-	for (unsigned i = 0; i < G_N_ELEMENTS(flush_kinds[0]); i++)
-		if (flush_kinds[0][i] == kind)
-			return flush_kinds[ev->vmx][i];
+	for (unsigned i = 0; i < G_N_ELEMENTS(flush_kinds); i++)
+		if (flush_kinds[i][0] == kind)
+			return flush_kinds[i][ev->vmx];
 	return kind;
 }
 
@@ -103,10 +92,10 @@ void m2d_ev_local_flush(M2dEvidence *ev, M2dEvTask *task)
 	M2dEvVcpu *v = task->vcpu;
 	unsigned kind = ev->now->kind, all;
 
-	ev->vmx |= kind == M2D_CAP_VMX_FLUSH_ALL || kind == M2D_CAP_VMX_FLUSH_CURRENT ||
-		   kind == M2D_CAP_VMX_FLUSH_GUEST || kind == M2D_CAP_VMX_FLUSH_GVA;
-	all = m2d_ev_flush_kind(ev, M2D_EV_FLUSH_ALL);
-	if (kind == m2d_ev_flush_kind(ev, M2D_EV_FLUSH_CURRENT))
+	for (unsigned i = 0; i < G_N_ELEMENTS(flush_kinds); i++)
+		ev->vmx |= kind == flush_kinds[i][1];
+	all = m2d_ev_of_vendor(ev, M2D_CAP_SVM_FLUSH_ALL);
+	if (kind == m2d_ev_of_vendor(ev, M2D_CAP_SVM_FLUSH_CURRENT))
 		task->loaded = false;
 	if (!ev->vmx)
 		check_svm_flush(ev, task, kind);
@@ -114,7 +103,7 @@ void m2d_ev_local_flush(M2dEvidence *ev, M2dEvTask *task)
 		return;
 	task->flushed = true;
 	v->req[M2D_EV_REQ_GUEST_FLUSH].pending = false;
-	if (kind == m2d_ev_flush_kind(ev, M2D_EV_FLUSH_GVA))
+	if (kind == m2d_ev_of_vendor(ev, M2D_CAP_SVM_FLUSH_GVA))
 		return;
 	/* Kernels without a function of its own for all flush the current ASID. */
 	if (kind == all || !ev->seen[all])

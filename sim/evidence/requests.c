@@ -19,14 +19,12 @@ static const char *const requests[M2D_EV_N_REQS] = {
 /* The kind that must be recorded for the serving of @req to be judged. */
 static unsigned served_by(const M2dEvidence *ev, unsigned req)
 {
-	unsigned all = m2d_ev_flush_kind(ev, M2D_EV_FLUSH_ALL);
-
 	if (req == M2D_EV_REQ_ROOT)
 		return M2D_CAP_MMU_LOAD;
 	/* Kernels without a function of its own for all flush the current ASID. */
-	if (req == M2D_EV_REQ_FLUSH && (ev->seen[all] || ev->vmx))
-		return all;
-	return m2d_ev_flush_kind(ev, M2D_EV_FLUSH_GUEST);
+	if (req == M2D_EV_REQ_FLUSH && (ev->seen[M2D_CAP_SVM_FLUSH_ALL] || ev->vmx))
+		return M2D_CAP_SVM_FLUSH_ALL;
+	return M2D_CAP_SVM_FLUSH_ASID;
 }
 
 M2dEvTask *m2d_ev_task(M2dEvidence *ev, uint32_t pid)
@@ -180,7 +178,7 @@ static void on_entry(M2dEvidence *ev, M2dEvTask *task)
 	if (task->loaded)
 		m2d_ev_report(ev,
 			      &(M2dEvReport){.rule = M2D_RULE_ROOT_FLUSH,
-					     .needs = m2d_ev_flush_kind(ev, M2D_EV_FLUSH_CURRENT),
+					     .needs = M2D_CAP_SVM_FLUSH_CURRENT,
 					     .refs = {&task->load},
 					     .labels = {"loaded"}},
 			      "vCPU %u enters the guest with a root it has just loaded and has not "
@@ -194,7 +192,7 @@ static void on_entry(M2dEvidence *ev, M2dEvTask *task)
 	if (v->must_flush != 0)
 		m2d_ev_report(ev,
 			      &(M2dEvReport){.rule = M2D_RULE_TABLE_REUSED,
-					     .needs = m2d_ev_flush_kind(ev, M2D_EV_FLUSH_GUEST),
+					     .needs = M2D_CAP_SVM_FLUSH_ASID,
 					     .refs = {&v->freed, &v->reused},
 					     .labels = {"zapped", "used again"}},
 			      "vCPU %u enters the guest without a flush since a table it may have "
@@ -314,7 +312,7 @@ void m2d_ev_vcpu_event(M2dEvidence *ev, M2dEvTask *task)
 		break;
 	case M2D_CAP_MMU_LOAD:
 		if (task->loaded)
-			m2d_ev_missing(ev, &task->load, m2d_ev_flush_kind(ev, M2D_EV_FLUSH_CURRENT),
+			m2d_ev_missing(ev, &task->load, M2D_CAP_SVM_FLUSH_CURRENT,
 				       "a load of a root may fail",
 				       "a root is loaded twice without a flush between");
 		task->has_root = true;
