@@ -201,9 +201,14 @@ static void add_counts(M2dExVariant *v, const M2dExWorld *world)
 		v->ended[i] += m2d_ex_world_ended(world)[i];
 	if (claims == NULL)
 		return;
-	v->claims = g_new0(M2dExClaimCount, s->n_claims + 1);
-	for (unsigned i = 0; i < s->n_claims; i++)
-		v->claims[i] = m2d_ex_claims_count(claims, i);
+	if (v->claims == NULL)
+		v->claims = g_new0(M2dExClaimCount, s->n_claims + 1);
+	for (unsigned i = 0; i < s->n_claims; i++) {
+		M2dExClaimCount n = m2d_ex_claims_count(claims, i);
+
+		v->claims[i].yes += n.yes;
+		v->claims[i].no += n.no;
+	}
 }
 
 static void clear_counts(M2dExVariant *v)
@@ -211,6 +216,8 @@ static void clear_counts(M2dExVariant *v)
 	memset(v->premises, 0, sizeof(v->premises));
 	memset(v->points, 0, sizeof(v->points));
 	memset(v->ended, 0, v->scenario->n_steps * sizeof(uint64_t));
+	if (v->claims != NULL)
+		memset(v->claims, 0, v->scenario->n_claims * sizeof(M2dExClaimCount));
 }
 
 /* All orders, by the engine asked for. May put another world in the place of @world, and then has

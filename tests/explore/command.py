@@ -155,6 +155,13 @@ class Explore(CliMixin, unittest.TestCase):
         self.assertEqual(self.variant(path)[0], 0)
         self.assertEqual(self.variant(path, "--claims")[0], 1)
 
+    def test_claims_of_all_looks(self):
+        """Ends that the first look saw count also where a long search follows it."""
+        row = self.variant(PV_FLUSH_3, "--variant", "after")[1]
+        self.assertGreater(row["states"], 20000)
+        for claim in row["claims"]:
+            self.assertGreater(claim["yes"] + claim["no"], row["terminals"])
+
     def test_claims_tell_states_apart(self):
         """Ends that differ in the past alone, which a claim asks for, are different ends."""
         path = self.scenario("[orders]\nas-written\nexplore\n[final]\n"
