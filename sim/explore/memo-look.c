@@ -143,9 +143,9 @@ void m2d_ex_memo_again(M2dExMemo *m, uint32_t known, bool make)
 	M2dExBrief *b = &m->brief[known];
 	M2dArenaDelta delta;
 
+	m->hits++;
 	if (m2d_unlikely(++b->hits == UINT32_MAX))
 		m2d_ex_memo_count(m);
-	m->hits++;
 	if (!make)
 		return;
 	delta = (M2dArenaDelta){b->hash, b->hash_low, b->hash2, 0};

@@ -99,7 +99,8 @@ struct _M2dExMemo {
 	unsigned n_counters;
 	uint64_t premises[M2D_N_INVARIANTS]; /* of repeated steps */
 	uint64_t hits;
-	int until_probe; /* so many looks at known steps */
+	uint64_t counted; /* hits that the statistics have */
+	int until_probe;  /* so many looks at known steps */
 	unsigned n_probes;
 	GArray *due;   /* of M2dExDue */
 	uint32_t last; /* the effect of the step taken last; 0: not known */

@@ -88,6 +88,9 @@ static void add_count(M2dExMemo *m, M2dExCount c, uint64_t times)
 
 void m2d_ex_memo_count(M2dExMemo *m)
 {
+	if (m->counted == m->hits)
+		return;
+	m->counted = m->hits;
 	for (guint i = 0; i < m->effect->len; i++) {
 		const M2dExEffect *e = m2d_ex_memo_effect(m, i);
 		uint32_t hits = m->brief[i].hits;
