@@ -100,7 +100,7 @@ uint64_t m2d_conf_flush_caller(const M2dConform *c)
 	const M2dRuntime *rt = c->vm->rt;
 	const M2dFrame *f;
 
-	for (f = acting(rt); f != NULL; f = m2d_rt_below(rt, rt->current, f)) {
+	for (f = acting(rt); f != NULL; f = m2d_rt_below(f)) {
 		for (unsigned i = 0; i < G_N_ELEMENTS(routines); i++) {
 			if (routines[i].routine != f->routine)
 				continue;

@@ -101,13 +101,6 @@ const void *m2d_rt_top(const M2dRuntime *rt, unsigned actor)
 	return frame_at(t, t->top);
 }
 
-const void *m2d_rt_below(const M2dRuntime *rt, unsigned actor, const M2dFrame *frame)
-{
-	const uint8_t *at = (const uint8_t *)frame;
-
-	return at == rt->task[actor]->stack ? NULL : at - frame->below;
-}
-
 /* Who acts from here on, for events. */
 static void set_context(M2dRuntime *rt, unsigned actor)
 {

@@ -155,8 +155,13 @@ M2dRuntime *m2d_world_runtime(M2dWorld *world);
 
 /* m2d_rt_top: the innermost frame of @actor, which must not be idle. */
 const void *m2d_rt_top(const M2dRuntime *rt, unsigned actor);
-/* m2d_rt_below: the frame that called @frame, one of @actor's; NULL: none, it was started. */
-const void *m2d_rt_below(const M2dRuntime *rt, unsigned actor, const M2dFrame *frame);
+/* m2d_rt_below: the frame that called @frame; NULL: none, it was started. */
+static inline const M2dFrame *m2d_rt_below(const M2dFrame *frame)
+{
+	const uint8_t *at = (const uint8_t *)frame;
+
+	return frame->below != 0 ? (const M2dFrame *)(const void *)(at - frame->below) : NULL;
+}
 
 /* --- for the macros --------------------------------------------------------------------------- */
 

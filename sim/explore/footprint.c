@@ -42,16 +42,14 @@ static unsigned op_of(const M2dFrame *h)
 bool m2d_segment(const M2dVm *vm, unsigned actor, unsigned depth, M2dSegment *seg)
 {
 	const M2dTask *t = vm->rt->task[actor];
-	const M2dFrame *h = (const M2dFrame *)(const void *)(t->stack + t->top), *above = NULL;
+	const M2dFrame *h = t->sp != 0 ? m2d_rt_top(vm->rt, actor) : NULL, *above = NULL;
 
-	if (t->sp == 0)
-		return false;
-	for (unsigned d = 0; d < depth; d++) {
-		if (h->below == 0)
-			return false;
+	for (unsigned d = 0; d < depth && h != NULL; d++) {
 		above = h;
-		h = (const M2dFrame *)(const void *)((const uint8_t *)h - h->below);
+		h = m2d_rt_below(h);
 	}
+	if (h == NULL)
+		return false;
 	seg->routine = h->routine;
 	seg->what = 0;
 	if (depth != 0) {
