@@ -27,16 +27,14 @@
 #endif
 
 #define SLEEP_NONE 0u
-#define ON_STACK   M2D_BIT(63) /* of a stack hash: see on_stack() */
 
 typedef struct {
 	M2dMark mark;
 	uint64_t key;
 	uint32_t enabled;
-	uint32_t pending;   /* actors still to be explored here */
-	uint32_t sleep;     /* asleep: from above, plus those explored here */
-	uint8_t actor, alt; /* being explored */
-	uint8_t n_alts;
+	uint32_t pending;                /* actors still to be explored here */
+	uint32_t sleep;                  /* asleep: from above, plus those explored here */
+	uint8_t actor, alt;              /* being explored */
 	uint8_t alts[M2D_EX_MAX_ACTORS]; /* of each actor */
 	uint8_t last;                    /* actor that led here; M2D_EX_MAX_ACTORS: none */
 	uint8_t preemptions;
@@ -235,7 +233,7 @@ static unsigned first_of(const Frame *f, uint32_t pending)
 /* The next choice at @f; false: all are explored. */
 static bool next_choice(const Search *s, Frame *f)
 {
-	if (f->actor != M2D_EX_MAX_ACTORS && ++f->alt < f->n_alts) {
+	if (f->actor != M2D_EX_MAX_ACTORS && ++f->alt < f->alts[f->actor]) {
 		f->first = false;
 		return true;
 	}
@@ -250,19 +248,18 @@ static bool next_choice(const Search *s, Frame *f)
 	f->actor = (uint8_t)first_of(f, f->pending);
 	f->pending &= ~(1u << f->actor);
 	f->alt = 0;
-	f->n_alts = f->alts[f->actor];
-	g_assert(f->n_alts <= M2D_EX_MAX_ALTS);
-	return f->n_alts != 0 || next_choice(s, f);
+	g_assert(f->alts[f->actor] <= M2D_EX_MAX_ALTS);
+	return f->alts[f->actor] != 0 || next_choice(s, f);
 }
 
 /* Everything that a reduced set left out, since it led back to the stack. */
-static void widen(const Search *s, Frame *f)
+static void widen(Frame *f)
 {
 	if (!f->reduced)
 		return;
 	f->reduced = false;
 	/* Explored ones are asleep or under way. */
-	f->pending = m2d_ex_enabled(s->run->m) & ~f->sleep & ~(1u << f->actor);
+	f->pending = f->enabled & ~f->sleep & ~(1u << f->actor);
 }
 
 /* What comes of the choice at a frame. */
@@ -279,11 +276,11 @@ static bool is_covered(const Search *s, const Taken *t)
 }
 
 /* Nothing but what was left out of a reduced set is to be explored behind the choice at @f, which
- * leads back to the stack; the present state is that of @f. */
-static void go_back(const Search *s, Frame *f)
+ * leads back to the stack. */
+static void go_back(Frame *f)
 {
 	f->back = true;
-	widen(s, f);
+	widen(f);
 }
 
 /* Take the choice at the last frame, which leads to @ahead. False: nothing has to be explored
@@ -300,7 +297,7 @@ static bool take_known(Search *s, const M2dExAhead *ahead, Taken *t)
 	s->run->r->transitions++;
 	if (on_stack(s, key)) {
 		m->again(m->data, known, false);
-		go_back(s, f);
+		go_back(f);
 		return false;
 	}
 	if (!first) {
@@ -351,7 +348,7 @@ static bool take_unknown(Search *s, Taken *t)
 	}
 	m2d_arena_rollback(m->arena, f->mark);
 	if (back)
-		go_back(s, f);
+		go_back(f);
 	return false;
 }
 
@@ -367,8 +364,7 @@ static void take(Search *s, Frame *f)
 	bool open;
 
 	if (s->bounded) {
-		t.preemptions +=
-			last < M2D_EX_MAX_ACTORS && last != t.ran && m->enabled(m->data, last) != 0;
+		t.preemptions += last < M2D_EX_MAX_ACTORS && last != t.ran && f->alts[last] != 0;
 		if ((int)t.preemptions > run->o->preemptions)
 			return;
 	}
