@@ -12,7 +12,7 @@ typedef struct {
 	uint8_t *slot;
 	unsigned slot_bytes;
 	uint64_t capacity, n, limit; /* slots, used ones, when to grow */
-	uint64_t max_bytes;          /* 0: no bound */
+	uint64_t max_bytes;          /* reserved for @slot */
 	bool crowded;                /* the last slot is used */
 } M2dExTable;
 
@@ -55,6 +55,7 @@ typedef struct {
 	bool stop;
 } M2dExRun;
 
+/* Transitions between two looks at clock and user. */
 #define M2D_EX_TICKS 4096u
 
 /* m2d_ex_look_up: what m2d_ex_tick() does now and then. */
@@ -68,7 +69,10 @@ static inline bool m2d_ex_tick(M2dExRun *run)
 
 /* m2d_ex_found: a violation (0: a deadlock) at the end of @path[0..n-1]. */
 void m2d_ex_found(M2dExRun *run, unsigned violation, const M2dExStep *path, uint64_t n);
-/* m2d_ex_terminal: nobody can move: classify and count; reports deadlock and end violations. */
+/* m2d_ex_end_breaks: nobody can move: count the end and tell of it. True: it is a deadlock
+ * (@violation 0) or breaks @violation. */
+bool m2d_ex_end_breaks(M2dExRun *run, unsigned *violation);
+/* m2d_ex_terminal: the same, and report it. */
 void m2d_ex_terminal(M2dExRun *run, const M2dExStep *path, uint64_t n);
 
 /* Mask of actors that can move. */
@@ -80,6 +84,15 @@ static inline uint32_t m2d_ex_enabled(const M2dExModel *m)
 		if (m->enabled(m->data, a) != 0)
 			mask |= 1u << a;
 	return mask;
+}
+
+/* In a state where nobody can move: it is the end of a schedule, not a deadlock. */
+static inline bool m2d_ex_all_done(const M2dExModel *m)
+{
+	for (unsigned a = 0; a < m->n_actors; a++)
+		if (!m->done(m->data, a))
+			return false;
+	return true;
 }
 
 /* m2d_ex_still_asleep: actors in @sleep whose next step commutes with @actor's next step. */

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "sim/explore/explore.h"
 
-#include <string.h>
-
 #include "sim/explore/explore-private.h"
-
-/* Transitions between two looks at clock and user. */
 
 void m2d_ex_options_init(M2dExOptions *o)
 {
@@ -63,25 +59,25 @@ void m2d_ex_found(M2dExRun *run, unsigned violation, const M2dExStep *path, uint
 	}
 }
 
-void m2d_ex_terminal(M2dExRun *run, const M2dExStep *path, uint64_t n)
+bool m2d_ex_end_breaks(M2dExRun *run, unsigned *violation)
 {
 	const M2dExModel *m = run->m;
-	bool done = true;
-	unsigned bad;
+	bool done = m2d_ex_all_done(m);
 
-	for (unsigned a = 0; a < m->n_actors; a++)
-		done &= m->done(m->data, a);
 	run->r->terminals++;
 	if (run->o->terminal != NULL)
 		run->o->terminal(m->data, !done, run->o->terminal_data);
-	if (!done) {
-		run->r->deadlocks++;
-		m2d_ex_found(run, 0, path, n);
-		return;
-	}
-	bad = m->end_violation != NULL ? m->end_violation(m->data) : 0;
-	if (bad != 0)
-		m2d_ex_found(run, bad, path, n);
+	run->r->deadlocks += !done;
+	*violation = done && m->end_violation != NULL ? m->end_violation(m->data) : 0;
+	return !done || *violation != 0;
+}
+
+void m2d_ex_terminal(M2dExRun *run, const M2dExStep *path, uint64_t n)
+{
+	unsigned violation;
+
+	if (m2d_ex_end_breaks(run, &violation))
+		m2d_ex_found(run, violation, path, n);
 }
 
 M2dExResult *m2d_explore(const M2dExModel *model, const M2dExOptions *options)
@@ -130,12 +126,8 @@ static unsigned violation_now(const M2dExModel *m)
 {
 	unsigned bad = m->violation != NULL ? m->violation(m->data) : 0;
 
-	if (bad == 0 && m->end_violation != NULL && m2d_ex_enabled(m) == 0) {
-		for (unsigned a = 0; a < m->n_actors; a++)
-			if (!m->done(m->data, a))
-				return 0;
+	if (bad == 0 && m->end_violation != NULL && m2d_ex_enabled(m) == 0 && m2d_ex_all_done(m))
 		bad = m->end_violation(m->data);
-	}
 	return bad;
 }
 

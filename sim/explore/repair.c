@@ -26,10 +26,7 @@ typedef struct {
 
 static bool is_clean_end(const M2dExModel *m)
 {
-	for (unsigned a = 0; a < m->n_actors; a++)
-		if (!m->done(m->data, a))
-			return false;
-	return m->end_violation == NULL || m->end_violation(m->data) == 0;
+	return m2d_ex_all_done(m) && (m->end_violation == NULL || m->end_violation(m->data) == 0);
 }
 
 /* Enter the present state: true if it is a clean end. */

@@ -137,20 +137,10 @@ static void found(Search *s, unsigned violation, unsigned preemptions)
 /* Nobody can move. */
 static void terminal(Search *s, unsigned preemptions)
 {
-	M2dExRun *run = s->run;
-	const M2dExModel *m = run->m;
-	bool done = true;
-	unsigned bad;
+	unsigned violation;
 
-	for (unsigned a = 0; a < m->n_actors; a++)
-		done &= m->done(m->data, a);
-	run->r->terminals++;
-	run->r->deadlocks += !done;
-	if (run->o->terminal != NULL)
-		run->o->terminal(m->data, !done, run->o->terminal_data);
-	bad = done && m->end_violation != NULL ? m->end_violation(m->data) : 0;
-	if (!done || bad != 0)
-		found(s, bad, preemptions);
+	if (m2d_ex_end_breaks(s->run, &violation))
+		found(s, violation, preemptions);
 }
 
 /* Enter the present state; false: nothing is to be tried from it. */

@@ -4,9 +4,7 @@
  * that cannot move is skipped, and when choices run out the lowest actor that can move goes on. One
  * is accepted if it ends in the same violation with fewer (preemptions, steps), until none is.
  */
-#include "sim/explore/explore.h"
-
-#include <string.h>
+#include "sim/explore/explore-private.h"
 
 typedef struct {
 	const M2dExModel *m;
@@ -19,14 +17,6 @@ typedef struct {
 static unsigned check(const M2dExModel *m)
 {
 	return m->violation != NULL ? m->violation(m->data) : 0;
-}
-
-static bool all_done(const M2dExModel *m)
-{
-	for (unsigned a = 0; a < m->n_actors; a++)
-		if (!m->done(m->data, a))
-			return false;
-	return true;
 }
 
 /* Run @choices; the steps taken, or NULL if it does not end in the violation within @limit steps.
@@ -53,7 +43,7 @@ static GArray *attempt(const Shrink *s, const GArray *choices, guint limit)
 				step.actor = (uint8_t)a;
 		if (step.actor == M2D_EX_MAX_ACTORS) {
 			/* Nobody can move. */
-			bool done = all_done(m);
+			bool done = m2d_ex_all_done(m);
 
 			bad = done && m->end_violation != NULL ? m->end_violation(m->data) : 0;
 			if (done ? bad != 0 && bad == s->violation : s->violation == 0)
