@@ -115,8 +115,7 @@ typedef struct {
 M2D_ROUTINE(m2d_mmu_notifier_end);
 
 /* kvm_mmu_notifier_clear_flush_young() or, with @keep, _clear_young(), which never flushes, or,
- * with
- * @test, _test_young(). Result: young. */
+ * with @test, _test_young(). Result: young. */
 typedef struct {
 	M2dFrame h;
 	uint64_t start, end;

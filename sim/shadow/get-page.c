@@ -143,14 +143,14 @@ M2D_ROUTINE(m2d_mmu_link_page)
 	if (m2d_spte_is_present(&vm->fmt, m2d_spte_read(vm, f->parent))) {
 		m2d_page_zap_pte(vm, f->parent, M2D_ON_NONE);
 		M2D_POINT(rt, f, ZAPPED);
-		if (!M2D_OWES(vm, FLUSH_UNLINK))
-			;
-		else if (vm->cfg.knobs.child_gfn_check)
-			M2D_CALL(rt, f, m2d_flush_remote_tlbs, .gfn = 0);
-		else
-			M2D_CALL(rt, f, m2d_mmu_flush_gfn,
-				 .gfn = m2d_sp_entry_gfn(vm, parent, index),
-				 .level = m2d_role_level(m2d_sp(vm, parent)->role));
+		if (M2D_OWES(vm, FLUSH_UNLINK)) {
+			if (vm->cfg.knobs.child_gfn_check)
+				M2D_CALL(rt, f, m2d_flush_remote_tlbs, .gfn = 0);
+			else
+				M2D_CALL(rt, f, m2d_mmu_flush_gfn,
+					 .gfn = m2d_sp_entry_gfn(vm, parent, index),
+					 .level = m2d_role_level(m2d_sp(vm, parent)->role));
+		}
 	}
 	m2d_link_spte(vm, f->parent, f->child);
 	M2D_POINT(rt, f, PUBLISHED);
