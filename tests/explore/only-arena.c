@@ -22,6 +22,7 @@ typedef struct {
 	const M2dExModel *m;
 	M2dExWorld *w;
 	M2dRng rng;
+	unsigned runs;
 	uint64_t steps, twice, wrong;
 } Test;
 
@@ -120,12 +121,13 @@ static void run(Test *t, const char *where)
 	}
 }
 
-static void test_variant(Test *t, const M2dScenario *s, int variant, unsigned runs)
+static void test_variant(const M2dScenario *s, int variant, void *data)
 {
+	Test *t = data;
 	g_autofree char *where =
 		g_strdup_printf("%s %s", s->path, variant >= 0 ? s->variants[variant].name : "");
 
-	for (unsigned i = 0; i < runs; i++) {
+	for (unsigned i = 0; i < t->runs; i++) {
 		M2dScnOptions options = {.claims = i % 2 != 0, .hw = i % 4 == 2 ? 1 : 0};
 		GError *error = NULL;
 		M2dMark start;
@@ -145,20 +147,9 @@ static void test_variant(Test *t, const M2dScenario *s, int variant, unsigned ru
 
 int main(int argc, char **argv)
 {
-	unsigned runs = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
-	g_autoptr(GPtrArray) files = scenario_files(argc, argv, 2);
-	Test t = {0};
+	Test t = {.runs = argc > 1 ? (unsigned)atoi(argv[1]) : 1};
 
-	for (guint i = 0; i < files->len; i++) {
-		GError *error = NULL;
-		g_autoptr(M2dScenario) s =
-			m2d_scenario_load(files->pdata[i], &m2d_scenario_models, &error);
-
-		if (s == NULL)
-			g_error("%s", error->message);
-		for (int v = s->n_variants != 0 ? 0 : -1; v < (int)s->n_variants; v++)
-			test_variant(&t, s, v, runs);
-	}
+	each_variant(argc, argv, 2, test_variant, &t);
 	printf("%" PRIu64 " steps, %" PRIu64 " of them twice, %" PRIu64 " went another way\n",
 	       t.steps, t.twice, t.wrong);
 	return t.wrong != 0 || t.twice == 0;

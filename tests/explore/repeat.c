@@ -102,46 +102,50 @@ static bool same(const Search *a, const Search *b, const M2dScenario *s)
 	       same_claims(m2d_ex_world_claims(a->w), m2d_ex_world_claims(b->w), s->n_claims);
 }
 
+typedef struct {
+	M2dExObserved observed;
+	uint64_t max_states, taken, repeated;
+	unsigned n_scenarios;
+	bool differ;
+} Test;
+
+static void compare(const M2dScenario *s, int variant, void *data)
+{
+	Test *t = data;
+	const How *how;
+	Search a, b;
+
+	/* Other ways for the variants of a scenario, and for those of the next. */
+	t->n_scenarios += variant <= 0;
+	how = &hows[(t->n_scenarios + (unsigned)variant) % G_N_ELEMENTS(hows)];
+	a = search(NULL, s, variant, how, t->max_states);
+	b = search(&t->observed, s, variant, how, t->max_states);
+	t->taken += b.r->transitions;
+	t->repeated += m2d_ex_world_repeated(b.w);
+	if (!same(&a, &b, s)) {
+		printf("%s, variant %d, way %d: %lu states, %lu steps; with repeated ones %lu, "
+		       "%lu\n",
+		       s->path, variant, (int)(how - hows), (unsigned long)a.r->states,
+		       (unsigned long)a.r->transitions, (unsigned long)b.r->states,
+		       (unsigned long)b.r->transitions);
+		t->differ = true;
+	}
+	free_search(&a);
+	free_search(&b);
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t max_states = argc > 2 ? strtoull(argv[1], NULL, 10) : 0, taken = 0, repeated = 0;
-	g_autoptr(GPtrArray) files = scenario_files(argc, argv, 2);
-	bool good = true;
-	M2dExObserved observed;
+	Test t = {.max_states = argc > 2 ? strtoull(argv[1], NULL, 10) : 0};
 
 	if (m2d_observed() == NULL) {
 		printf("built without the copy that tells what it reads\n");
 		return 77;
 	}
-	observed = *m2d_observed();
-	observed.probe_every = 3;
-	for (guint i = 0; i < files->len; i++) {
-		GError *error = NULL;
-		g_autoptr(M2dScenario) s =
-			m2d_scenario_load(files->pdata[i], &m2d_scenario_models, &error);
-
-		if (s == NULL)
-			g_error("%s", error->message);
-		for (int v = s->n_variants != 0 ? 0 : -1; v < (int)s->n_variants; v++) {
-			const How *how = &hows[(i + (guint)(v + 1)) % G_N_ELEMENTS(hows)];
-			Search a = search(NULL, s, v, how, max_states);
-			Search b = search(&observed, s, v, how, max_states);
-
-			taken += b.r->transitions;
-			repeated += m2d_ex_world_repeated(b.w);
-			if (!same(&a, &b, s)) {
-				printf("%s, variant %d, way %d: %lu states, %lu steps; with "
-				       "repeated "
-				       "ones %lu, %lu\n",
-				       s->path, v, (int)(how - hows), (unsigned long)a.r->states,
-				       (unsigned long)a.r->transitions, (unsigned long)b.r->states,
-				       (unsigned long)b.r->transitions);
-				good = false;
-			}
-			free_search(&a);
-			free_search(&b);
-		}
-	}
-	printf("%lu steps, %lu of them repeated\n", (unsigned long)taken, (unsigned long)repeated);
-	return good && repeated > taken / 4 ? 0 : 1;
+	t.observed = *m2d_observed();
+	t.observed.probe_every = 3;
+	each_variant(argc, argv, 2, compare, &t);
+	printf("%lu steps, %lu of them repeated\n", (unsigned long)t.taken,
+	       (unsigned long)t.repeated);
+	return t.differ || t.repeated <= t.taken / 4;
 }

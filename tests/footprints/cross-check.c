@@ -49,16 +49,21 @@ static M2dExResult *search(const M2dScenario *s, int variant, unsigned way, uint
 	return m2d_explore(m2d_ex_world_model(w), &x);
 }
 
-static unsigned n_compared, n_dpor;
+typedef struct {
+	uint64_t max_states;
+	unsigned n_compared, n_dpor;
+	bool differ;
+} Test;
 
-static bool compare(const M2dScenario *s, int variant, uint64_t max_states)
+static void compare(const M2dScenario *s, int variant, void *data)
 {
+	Test *t = data;
 	M2dExResult *r[N_WAYS] = {NULL};
 	const char *name = variant >= 0 ? s->variants[variant].name : "";
 	bool same = true;
 
 	for (unsigned way = 0; way < N_WAYS; way++) {
-		r[way] = search(s, variant, way, max_states);
+		r[way] = search(s, variant, way, t->max_states);
 		if (r[PLAIN]->end != M2D_EX_COMPLETE)
 			break;
 	}
@@ -70,8 +75,8 @@ static bool compare(const M2dScenario *s, int variant, uint64_t max_states)
 		if (r[DPOR]->end == M2D_EX_COMPLETE)
 			same &= (r[DPOR]->violated == 0) == (r[PLAIN]->violated == 0) &&
 				(r[PLAIN]->violated & ~r[DPOR]->violated) == 0;
-		n_dpor += r[DPOR]->end == M2D_EX_COMPLETE;
-		n_compared++;
+		t->n_dpor += r[DPOR]->end == M2D_EX_COMPLETE;
+		t->n_compared++;
 		printf("%s %s", s->path, name);
 		for (unsigned way = 0; way < N_WAYS; way++)
 			printf("  %lu/%lu/%.2fs", (unsigned long)r[way]->states,
@@ -83,26 +88,15 @@ static bool compare(const M2dScenario *s, int variant, uint64_t max_states)
 	}
 	for (unsigned way = 0; way < N_WAYS; way++)
 		m2d_ex_result_free(r[way]);
-	return same;
+	t->differ |= !same;
 }
 
 int main(int argc, char **argv)
 {
-	g_autoptr(GPtrArray) files = scenario_files(argc, argv, 2);
-	uint64_t max_states = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
-	bool same = true;
+	Test t = {.max_states = argc > 1 ? strtoull(argv[1], NULL, 10) : 0};
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (guint i = 0; i < files->len; i++) {
-		GError *error = NULL;
-		g_autoptr(M2dScenario) s =
-			m2d_scenario_load(files->pdata[i], &m2d_scenario_models, &error);
-
-		if (s == NULL)
-			g_error("%s", error->message);
-		for (int v = s->n_variants != 0 ? 0 : -1; v < (int)s->n_variants; v++)
-			same &= compare(s, v, max_states);
-	}
-	printf("%u variants, %u of them without a table, too\n", n_compared, n_dpor);
-	return same ? 0 : 1;
+	each_variant(argc, argv, 2, compare, &t);
+	printf("%u variants, %u of them without a table, too\n", t.n_compared, t.n_dpor);
+	return t.differ;
 }

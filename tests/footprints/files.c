@@ -31,3 +31,19 @@ GPtrArray *scenario_files(int argc, char **argv, int first)
 	g_ptr_array_sort(files, by_name);
 	return files;
 }
+
+void each_variant(int argc, char **argv, int first, VariantFn fn, void *data)
+{
+	g_autoptr(GPtrArray) files = scenario_files(argc, argv, first);
+
+	for (guint i = 0; i < files->len; i++) {
+		GError *error = NULL;
+		g_autoptr(M2dScenario) s =
+			m2d_scenario_load(files->pdata[i], &m2d_scenario_models, &error);
+
+		if (s == NULL)
+			g_error("%s", error->message);
+		for (int v = s->n_variants != 0 ? 0 : -1; v < (int)s->n_variants; v++)
+			fn(s, v, data);
+	}
+}
