@@ -63,27 +63,34 @@ static inline unsigned m2d_vt_flushed(const M2dVtPage *page, unsigned index)
 
 /* What decides verdicts: in the arena. */
 typedef struct {
-	uint64_t cr3[M2D_MAX_KVM_VCPUS];   /* that the MOV under way loads */
-	uint64_t roots[M2D_MAX_KVM_VCPUS]; /* hash of those that it last entered with */
+	uint64_t cr3;       /* that the MOV under way loads */
+	uint64_t roots;     /* hash of those that it last entered with */
+	bool stored;        /* KVM has stored for it and not told its tables yet */
+	bool new_tag;       /* it got one since it last entered */
+	uint8_t last_pcpu;  /* + 1 */
+	uint8_t path_wrong; /* levels that differed when the fault began */
+	uint32_t bad_root;  /* obsolete root that was reported */
+} M2dCheckVcpu;
+
+typedef struct {
+	M2D_OWN_WORD uint8_t last_vcpu; /* + 1, that entered there */
+} M2dCheckPcpu;
+
+typedef struct {
+	M2dCheckVcpu vcpu[M2D_MAX_KVM_VCPUS];
+	M2dCheckPcpu pcpu[M2D_MAX_KVM_VCPUS];
 	uint64_t chunk[M2D_CHECK_CHUNKS];
 	uint32_t bucket[M2D_CHECK_BUCKETS];
 	/* Writable leafs, by a hash of the page that they map. */
 	uint16_t writable[4096];
-	uint32_t n_due;                       /* SPTEs with DUE */
-	uint32_t n_emulated;                  /* SPTEs with EMULATED */
-	uint32_t bad_root[M2D_MAX_KVM_VCPUS]; /* obsolete root that was reported */
-	uint32_t logging[M2D_N_AS];           /* slots whose log has begun */
-	uint32_t harvest[M2D_N_AS];           /* slots that are being harvested */
-	uint16_t remote;                      /* actors with a remote flush under way */
-	uint8_t new_tag;                      /* vCPUs that got a tag since they last entered */
-	uint8_t pv_flag;                      /* vCPUs whose flush flag is not serviced */
-	uint8_t slots_changed; /* vCPUs that have not exited since memslots changed */
-	uint8_t last_pcpu[M2D_MAX_KVM_VCPUS];  /* + 1 */
-	uint8_t path_wrong[M2D_MAX_KVM_VCPUS]; /* levels that differed when the fault began */
-	uint8_t last_vcpu[M2D_MAX_KVM_VCPUS];  /* + 1, that entered on each pCPU */
-	uint8_t stored; /* vCPUs for which KVM has stored and not told its tables yet */
-	uint8_t mixed;  /* vCPUs that can use what was cached under another root */
-	uint8_t pad;
+	M2D_OWN_WORD uint32_t n_due;             /* SPTEs with DUE */
+	M2D_OWN_WORD uint32_t n_emulated;        /* SPTEs with EMULATED */
+	M2D_OWN_WORD uint32_t logging[M2D_N_AS]; /* slots whose log has begun */
+	M2D_OWN_WORD uint32_t harvest[M2D_N_AS]; /* slots that are being harvested */
+	M2D_OWN_WORD uint16_t remote;            /* actors with a remote flush under way */
+	M2D_OWN_WORD uint8_t pv_flag;            /* vCPUs whose flush flag is not serviced */
+	M2D_OWN_WORD uint8_t slots_changed; /* vCPUs that have not exited since memslots changed */
+	M2D_OWN_WORD uint8_t mixed; /* vCPUs that can use what was cached under another root */
 } M2dCheckState;
 
 /* Pages below the root of a vCPU. */

@@ -56,8 +56,8 @@ static void kvm_bug(M2dCheck *c, const M2dEvent *e)
 
 static void store_told(M2dCheck *c, const M2dEvent *e)
 {
-	if (e->vcpu < c->vm->n_vcpus && c->s->stored >> e->vcpu & 1)
-		CHECK_PUT(c, c->s->stored, c->s->stored & ~(1u << e->vcpu));
+	if (e->vcpu < c->vm->n_vcpus && c->s->vcpu[e->vcpu].stored)
+		CHECK_PUT(c, c->s->vcpu[e->vcpu].stored, false);
 }
 
 static void new_root(M2dCheck *c, const M2dEvent *e)
@@ -69,7 +69,7 @@ static void new_root(M2dCheck *c, const M2dEvent *e)
 static void cr_loads(M2dCheck *c, const M2dEvent *e)
 {
 	if (e->a[1] == 3 && e->vcpu < c->vm->n_vcpus)
-		CHECK_PUT(c, c->s->cr3[e->vcpu], e->a[2]);
+		CHECK_PUT(c, c->s->vcpu[e->vcpu].cr3, e->a[2]);
 }
 
 static void remote_flush(M2dCheck *c, const M2dEvent *e)
@@ -118,7 +118,7 @@ static void guest_access(M2dCheck *c, const M2dEvent *e)
 static void emulated_write(M2dCheck *c, const M2dEvent *e)
 {
 	if (e->vcpu < c->vm->n_vcpus)
-		CHECK_PUT(c, c->s->stored, c->s->stored | 1u << e->vcpu);
+		CHECK_PUT(c, c->s->vcpu[e->vcpu].stored, true);
 	m2d_inv_lost_dirty(c, e);
 }
 

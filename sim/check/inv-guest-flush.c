@@ -29,7 +29,7 @@ void m2d_inv_guest_flush(M2dCheck *c, const M2dEvent *e)
 		if (!c->vm->cfg.tdp)
 			m2d_vt_flush(c, e->vcpu, (M2dGuestFlush)e->a[0], e->a[1],
 				     (uint32_t)e->a[2]);
-		CHECK_PUT(c, c->s->cr3[e->vcpu], 0);
+		CHECK_PUT(c, c->s->vcpu[e->vcpu].cr3, 0);
 		return;
 	}
 	m2d_inv_other_root_flushed(c, e);

@@ -42,16 +42,16 @@ void m2d_inv_id_reuse(M2dCheck *c, const M2dEvent *e)
 	if (e->vcpu >= c->vm->n_vcpus)
 		return;
 	if (e->type == M2D_E_TAG_ASSIGNED) {
-		CHECK_PUT(c, c->s->new_tag, c->s->new_tag | 1u << e->vcpu);
+		CHECK_PUT(c, c->s->vcpu[e->vcpu].new_tag, true);
 		return;
 	}
 	v = c->vm->vcpu[e->vcpu];
-	fresh = c->s->new_tag >> e->vcpu & 1;
-	if (!fresh && c->s->last_pcpu[e->vcpu] == v->pcpu + 1 &&
-	    c->s->last_vcpu[v->pcpu] == e->vcpu + 1)
+	fresh = c->s->vcpu[e->vcpu].new_tag;
+	if (!fresh && c->s->vcpu[e->vcpu].last_pcpu == v->pcpu + 1 &&
+	    c->s->pcpu[v->pcpu].last_vcpu == e->vcpu + 1)
 		return;
-	CHECK_PUT(c, c->s->last_pcpu[e->vcpu], v->pcpu + 1);
-	CHECK_PUT(c, c->s->last_vcpu[v->pcpu], e->vcpu + 1);
-	CHECK_PUT(c, c->s->new_tag, c->s->new_tag & ~(1u << e->vcpu));
+	CHECK_PUT(c, c->s->vcpu[e->vcpu].last_pcpu, v->pcpu + 1);
+	CHECK_PUT(c, c->s->pcpu[v->pcpu].last_vcpu, e->vcpu + 1);
+	CHECK_PUT(c, c->s->vcpu[e->vcpu].new_tag, false);
 	look(c, e->vcpu, fresh);
 }

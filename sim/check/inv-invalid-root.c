@@ -35,9 +35,9 @@ void m2d_inv_invalid_root(M2dCheck *c, const M2dEvent *e)
 		sp = m2d_root_page(c, e->vcpu, i);
 		if (sp == 0 || !obsolete(c->vm, sp))
 			continue;
-		if (c->s->bad_root[e->vcpu] == sp)
+		if (c->s->vcpu[e->vcpu].bad_root == sp)
 			return;
-		CHECK_PUT(c, c->s->bad_root[e->vcpu], sp);
+		CHECK_PUT(c, c->s->vcpu[e->vcpu].bad_root, sp);
 		m2d_find(c, M2D_INV_INVALID_ROOT,
 			 &(M2dAbout){.vcpu = e->vcpu,
 				     .gva = M2D_NO_ADDRESS,

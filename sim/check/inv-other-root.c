@@ -103,9 +103,9 @@ void m2d_inv_other_root(M2dCheck *c, const M2dEvent *e)
 	M2dLeft l = {.when = "though KVM has loaded a new one"};
 	bool mixed = false;
 
-	if (c->s->roots[e->vcpu] == roots)
+	if (c->s->vcpu[e->vcpu].roots == roots)
 		return;
-	CHECK_PUT(c, c->s->roots[e->vcpu], roots);
+	CHECK_PUT(c, c->s->vcpu[e->vcpu].roots, roots);
 	m2d_premise(c, c->vm->cfg.tdp ? M2D_INV_STALE_GPA : M2D_INV_STALE_GVA);
 	for (M2dItemId id = m2d_items_first(c->items, c->vm->vcpu[e->vcpu]->pcpu); id != 0;
 	     id = m2d_items_next(c->items, id)) {

@@ -38,7 +38,7 @@ void m2d_inv_role_mismatch_begin(M2dCheck *c, const M2dEvent *e)
 	     next_table(c->vm, &sp, e->a[0], &level, &index, &spte);
 	     sp = m2d_shadow_sp_of_frame(c->vm, m2d_spte_pfn(&c->vm->fmt, spte)))
 		wrong |= is_wrong(c, sp, index) ? 1u << level : 0;
-	CHECK_PUT(c, c->s->path_wrong[e->vcpu], wrong);
+	CHECK_PUT(c, c->s->vcpu[e->vcpu].path_wrong, wrong);
 }
 
 void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e)
@@ -49,8 +49,8 @@ void m2d_inv_role_mismatch(M2dCheck *c, const M2dEvent *e)
 
 	if (c->vm->cfg.tdp || e->vcpu >= c->vm->n_vcpus)
 		return;
-	wrong = c->s->path_wrong[e->vcpu];
-	CHECK_PUT(c, c->s->path_wrong[e->vcpu], 0);
+	wrong = c->s->vcpu[e->vcpu].path_wrong;
+	CHECK_PUT(c, c->s->vcpu[e->vcpu].path_wrong, 0);
 	if (e->a[2] != M2D_RET_PF_FIXED)
 		return;
 	m2d_premise(c, M2D_INV_ROLE_MISMATCH);

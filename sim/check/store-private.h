@@ -30,8 +30,8 @@ typedef struct {
 	uint32_t frames[M2D_ITEM_FRAMES];  /* nodes for entries in frames of that hash */
 	uint32_t bucket[M2D_ITEM_BUCKETS]; /* first node */
 	uint32_t first[M2D_MAX_WATCHED];   /* item cached by the processor */
-	uint32_t n_due;
-	uint32_t n_marked; /* items with marks of their own */
+	M2D_OWN_WORD uint32_t n_due;
+	M2D_OWN_WORD uint32_t n_marked; /* items with marks of their own */
 } M2dItemsState;
 
 /* What a walk has read and not yet put in an item. */

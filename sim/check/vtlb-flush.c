@@ -86,7 +86,7 @@ void m2d_vt_flush(M2dCheck *c, unsigned vcpu, M2dGuestFlush scope, uint64_t gva,
 	const M2dKvmVcpu *v = c->vm->vcpu[vcpu];
 	bool globals = scope == M2D_GF_ALL || !(v->regs.cr4 & M2D_CR4_PGE);
 	bool pcide = v->regs.cr4 & M2D_CR4_PCIDE;
-	uint64_t cr3 = c->s->cr3[vcpu] != 0 ? c->s->cr3[vcpu] : v->regs.cr3;
+	uint64_t cr3 = c->s->vcpu[vcpu].cr3 != 0 ? c->s->vcpu[vcpu].cr3 : v->regs.cr3;
 	M2dSpIndex n = m2d_shadow_max_sp(c->vm), root;
 
 	if (scope == M2D_GF_PAGE || scope == M2D_GF_PCID_PAGE) {

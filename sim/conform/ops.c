@@ -8,6 +8,7 @@
 #include "sim/conform/conform-private.h"
 #include "sim/kvm/drive.h"
 #include "sim/vm/request.h"
+#include "sim/vm/srcu.h"
 
 #define MAX_STEPS 1000000u
 
@@ -70,11 +71,7 @@ static void unblock(M2dConform *c, unsigned actor)
 		await_vcpus(c, actor, (uint32_t)t->wait_arg);
 		break;
 	case M2D_WAIT_READERS:
-		for (unsigned i = 0; i < vm->n_vcpus; i++) {
-			if (!(vm->s->srcu_old >> i & 1))
-				continue;
-			VM_PUT(vm, vm->s->srcu_old, vm->s->srcu_old & ~(1u << i));
-		}
+		m2d_srcu_ignore(vm);
 		break;
 	case M2D_WAIT_NOTIFIER:
 		finish_notifiers(c);

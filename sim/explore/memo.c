@@ -123,7 +123,7 @@ uint32_t *m2d_ex_memo_root(M2dExMemo *m, unsigned actor, unsigned alt)
 
 	memcpy(&head, &t->sp, 8);
 	memcpy(&frame, t->stack + t->top, 8);
-	head = (head ^ frame << 21 ^ m->x->st->next[actor]) * UINT64_C(0x9e3779b97f4a7c15);
+	head = (head ^ frame << 21 ^ m->x->st->at[actor].next) * UINT64_C(0x9e3779b97f4a7c15);
 	return &m->root[actor][alt][head >> 56];
 }
 

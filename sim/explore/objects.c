@@ -115,7 +115,6 @@ static void add_vm(M2dObjects *o)
 	M2D_ADD(o, s->lock[M2D_LOCK_SLOTS], LOCK_SLOTS, 0);
 	M2D_ADD(o, s->lock[M2D_LOCK_UNSYNC], LOCK_UNSYNC, 0);
 	M2D_ADD(o, s->srcu, SRCU, 0);
-	M2D_ADD(o, s->srcu_old, SRCU, 0);
 	M2D_ADD(o, s->mmu_invalidate_seq, SEQ, 0);
 	M2D_ADD(o, s->mmu_invalidate_start, SEQ, 0);
 	M2D_ADD(o, s->mmu_invalidate_end, SEQ, 0);

@@ -4,12 +4,16 @@
 
 #include "sim/explore/worlds.h"
 
-/* How far each actor's program is: in the arena. */
+/* How far an actor's program is. */
 typedef struct {
-	uint8_t next[M2D_EX_MAX_ACTORS];  /* index into the actor's list of steps */
-	uint8_t doing[M2D_EX_MAX_ACTORS]; /* a step is under way */
-	uint8_t refused; /* a step could not be begun: a broken scenario, not a violation */
-	uint8_t pad[7];
+	M2D_OWN_WORD uint8_t next; /* index into the actor's list of steps */
+	uint8_t doing;             /* 1 + the scenario's step under way; 0: none */
+} M2dExProgress;
+
+/* In the arena. */
+typedef struct {
+	M2dExProgress at[M2D_EX_MAX_ACTORS];
+	uint64_t refused; /* a step could not be begun: a broken scenario, not a violation */
 	/* Of the operations under way, where claims ask for them: the model of KVM keeps them
 	 * outside of the arena. */
 	M2dOpOutcome outcome[M2D_EX_MAX_ACTORS];

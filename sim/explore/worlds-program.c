@@ -9,9 +9,9 @@ const M2dScnStep *m2d_ex_world_step(const M2dExWorld *x, unsigned actor, unsigne
 {
 	const GArray *p = x->program[actor];
 
-	if (x->st->next[actor] >= p->len)
+	if (x->st->at[actor].next >= p->len)
 		return NULL;
-	*index = g_array_index(p, unsigned, x->st->next[actor]);
+	*index = g_array_index(p, unsigned, x->st->at[actor].next);
 	return &x->s->steps[*index];
 }
 

@@ -39,8 +39,8 @@ static bool expects_interrupt(const M2dExWorld *x, unsigned actor)
 		return true;
 	for (unsigned a = 0; a < x->n_vm; a++)
 		if (a != actor && x->last_ipi[a] != 0 &&
-		    (x->st->next[a] < x->last_ipi[a] ||
-		     (x->st->next[a] == x->last_ipi[a] && !m2d_kvm_idle(x->w->vm, a))))
+		    (x->st->at[a].next < x->last_ipi[a] ||
+		     (x->st->at[a].next == x->last_ipi[a] && !m2d_kvm_idle(x->w->vm, a))))
 			return true;
 	return false;
 }
@@ -58,7 +58,7 @@ static void future(void *data, unsigned actor, M2dFootprint *fp)
 			*fp = (M2dFootprint){0};
 		return;
 	}
-	*fp = g_array_index(x->rest[actor], M2dFootprint, x->st->next[actor]);
+	*fp = g_array_index(x->rest[actor], M2dFootprint, x->st->at[actor].next);
 	if (!idle)
 		m2d_footprints_under_way(x->footprints, actor, fp);
 	if (actor >= vm->n_vcpus)
@@ -67,7 +67,8 @@ static void future(void *data, unsigned actor, M2dFootprint *fp)
 		m2d_footprints_op(x->footprints, actor, M2D_OP_PREEMPT, fp);
 	if (expects_interrupt(x, actor))
 		m2d_footprints_interrupt(x->footprints, actor, true, fp);
-	else if (vm->vcpu[actor]->in_guest || !idle || x->st->next[actor] < x->program[actor]->len)
+	else if (vm->vcpu[actor]->in_guest || !idle ||
+		 x->st->at[actor].next < x->program[actor]->len)
 		m2d_footprints_interrupt(x->footprints, actor, false, fp);
 }
 

@@ -10,7 +10,7 @@ static bool done(void *data, unsigned actor)
 
 	if (actor >= x->n_vm)
 		return true;
-	return m2d_kvm_idle(x->w->vm, actor) && x->st->next[actor] >= x->program[actor]->len;
+	return m2d_kvm_idle(x->w->vm, actor) && x->st->at[actor].next >= x->program[actor]->len;
 }
 
 /* Another vCPU than @vcpu runs on @pcpu: in the guest, or in KVM. */
@@ -40,7 +40,7 @@ bool m2d_ex_world_yields(const M2dExWorld *x, unsigned actor)
 		return false;
 	for (unsigned i = 0; i < vm->n_vcpus; i++)
 		if (i != actor && vm->vcpu[i]->pcpu == v->pcpu &&
-		    x->st->next[i] < x->program[i]->len)
+		    x->st->at[i].next < x->program[i]->len)
 			return true;
 	return false;
 }
@@ -150,10 +150,10 @@ static void end_step(M2dExWorld *x, unsigned actor)
 
 	if (x->claims != NULL)
 		m2d_arena_write(x->model.arena, &x->st->outcome[actor], &none, sizeof(none));
-	if (x->st->doing[actor] == 0)
+	if (x->st->at[actor].doing == 0)
 		return;
-	index = x->st->doing[actor] - 1u;
-	M2D_PUT(x->model.arena, x->st->doing[actor], 0);
+	index = x->st->at[actor].doing - 1u;
+	M2D_PUT(x->model.arena, x->st->at[actor].doing, 0);
 	x->ended[index]++;
 	if (x->claims != NULL)
 		m2d_ex_claims_ended(x->claims, index, o);
@@ -177,7 +177,7 @@ static void begin_beside(M2dExWorld *x, unsigned actor)
 	const M2dScnStep *s = m2d_ex_world_step(x, actor, &index);
 	M2dOpOutcome kept = *m2d_kvm_outcome(vm, actor);
 
-	M2D_PUT(x->model.arena, x->st->next[actor], x->st->next[actor] + 1);
+	M2D_PUT(x->model.arena, x->st->at[actor].next, x->st->at[actor].next + 1);
 	if (!m2d_kvm_start(vm, actor, &s->op, NULL))
 		M2D_PUT(x->model.arena, x->st->refused, 1);
 	/* It is that of the step under way. */
@@ -218,7 +218,7 @@ static void step(void *data, unsigned actor, unsigned alt)
 		if (s == NULL && !m2d_kvm_wants_step(vm, actor)) {
 			m2d_kvm_start(vm, actor, &yield, NULL);
 		} else if (s != NULL) {
-			M2D_PUT(x->model.arena, x->st->next[actor], x->st->next[actor] + 1);
+			M2D_PUT(x->model.arena, x->st->at[actor].next, x->st->at[actor].next + 1);
 			if (!m2d_kvm_start(vm, actor, &s->op, NULL)) {
 				M2D_PUT(x->model.arena, x->st->refused, 1);
 				return;
@@ -227,7 +227,7 @@ static void step(void *data, unsigned actor, unsigned alt)
 				x->ended[index]++;
 				return;
 			}
-			M2D_PUT(x->model.arena, x->st->doing[actor], index + 1);
+			M2D_PUT(x->model.arena, x->st->at[actor].doing, index + 1);
 		}
 	}
 	if (step_of_op(x, actor))

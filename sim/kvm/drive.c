@@ -5,6 +5,7 @@
 
 #include "sim/kvm/kvm-private.h"
 #include "sim/kvm/memory.h"
+#include "sim/vm/srcu.h"
 
 /* Run routine @name of @actor to its end with these arguments. */
 #define RUN(vm, actor, name, ...)                                                                  \
@@ -28,7 +29,7 @@ void m2d_kvm_leave(M2dVm *vm, unsigned vcpu, uint64_t info)
 		return;
 	vm->ev->actor = (uint8_t)vcpu;
 	m2d_vcpu_leave_guest(vm, vcpu, M2D_EXIT_OTHER, info, 0);
-	m2d_vcpu_srcu_unlock(vm, vcpu);
+	m2d_srcu_unlock(vm, vcpu);
 	vm->ev->actor = vm->ev->vcpu = M2D_NO_ACTOR;
 }
 

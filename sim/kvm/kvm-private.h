@@ -42,9 +42,6 @@ M2D_ROUTINE(m2d_vcpu_enter_guest);
 /* Leave the guest: a plain function up to vcpu->mode, then srcu is held. */
 void m2d_vcpu_leave_guest(M2dVm *vm, unsigned vcpu, M2dExitReason reason, uint64_t info1,
 			  uint64_t info2);
-/* End of what a vCPU thread does outside the guest: srcu is dropped. */
-void m2d_vcpu_srcu_unlock(M2dVm *vm, unsigned vcpu);
-void m2d_vcpu_srcu_lock(M2dVm *vm, unsigned vcpu);
 
 /* Service of one request. */
 typedef struct {

@@ -13,6 +13,7 @@
 #include "sim/kvm/memory.h"
 #include "sim/kvm/zap-policy.h"
 #include "sim/vm/request.h"
+#include "sim/vm/srcu.h"
 #include "sim/vm/tag.h"
 
 /* Some are known only to the layer that they belong to. */
@@ -60,7 +61,7 @@ static bool ready(M2dRuntime *rt, unsigned actor, M2dWait kind, uint64_t arg)
 	case M2D_WAIT_ACKS:
 		return m2d_acked(vm, actor, (uint32_t)arg);
 	case M2D_WAIT_READERS:
-		return vm->s->srcu_old == 0;
+		return m2d_srcu_synced(vm);
 	case M2D_WAIT_NOTIFIER:
 		return vm->s->mmu_invalidate_in_progress == 0;
 	case M2D_WAIT_RETRY:
@@ -106,7 +107,7 @@ static void exit_now(M2dVm *vm, unsigned id)
 		return;
 	m2d_vm_charge(vm, id, M2D_CAUSE_KICK, vm->machine->kvm.kick_target);
 	m2d_vcpu_leave_guest(vm, id, M2D_EXIT_INTR, 0, 0);
-	m2d_vcpu_srcu_unlock(vm, id);
+	m2d_srcu_unlock(vm, id);
 	vm->ev->vcpu = vcpu;
 }
 

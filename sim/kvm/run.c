@@ -9,19 +9,8 @@
 #include "sim/kvm/kvm-private.h"
 
 #include "sim/mmu/mmu.h"
+#include "sim/vm/srcu.h"
 #include "sim/vm/tag.h"
-
-void m2d_vcpu_srcu_lock(M2dVm *vm, unsigned vcpu)
-{
-	VM_PUT(vm, vm->s->srcu, vm->s->srcu | 1u << vcpu);
-}
-
-void m2d_vcpu_srcu_unlock(M2dVm *vm, unsigned vcpu)
-{
-	VM_PUT(vm, vm->s->srcu, vm->s->srcu & ~(1u << vcpu));
-	if (vm->s->srcu_old >> vcpu & 1)
-		VM_PUT(vm, vm->s->srcu_old, vm->s->srcu_old & ~(1u << vcpu));
-}
 
 /*
  * Registers under shadow paging: the tables are KVM's, so paging is on and write protection holds
@@ -110,7 +99,7 @@ M2D_ROUTINE(m2d_vcpu_enter_guest)
 	vm->ev->vcpu = (uint8_t)f->vcpu;
 	M2D_BEGIN(rt, f);
 	for (;;) {
-		m2d_vcpu_srcu_lock(vm, f->vcpu);
+		m2d_srcu_lock(vm, f->vcpu);
 		/* One pass over the requests; one that is made meanwhile is seen by the last check.
 		 */
 		for (f->request = 0; f->request < M2D_N_REQS; f->request++) {
@@ -129,7 +118,7 @@ M2D_ROUTINE(m2d_vcpu_enter_guest)
 		if (v->mmu.root_hpa == 0)
 			M2D_CALL(rt, f, m2d_mmu_load, .vcpu = f->vcpu);
 		m2d_set_mode(vm, f->vcpu, M2D_IN_GUEST_MODE);
-		m2d_vcpu_srcu_unlock(vm, f->vcpu);
+		m2d_srcu_unlock(vm, f->vcpu);
 		M2D_POINT(rt, f, MODE_IN_GUEST);
 		if (exit_requested(vm, v)) {
 			m2d_set_mode(vm, f->vcpu, M2D_OUTSIDE_GUEST_MODE);
@@ -165,7 +154,7 @@ void m2d_vcpu_leave_guest(M2dVm *vm, unsigned vcpu, M2dExitReason reason, uint64
 	vm->ev->vcpu = (uint8_t)vcpu;
 	m2d_emit(vm->ev, KVM_EXIT, reason, info1, info2);
 	m2d_set_mode(vm, vcpu, M2D_OUTSIDE_GUEST_MODE);
-	m2d_vcpu_srcu_lock(vm, vcpu);
+	m2d_srcu_lock(vm, vcpu);
 }
 
 static bool says_preempted(M2dVm *vm, const M2dKvmVcpu *v)
@@ -242,6 +231,6 @@ M2D_ROUTINE(m2d_vcpu_take_interrupts)
 		M2D_POINT(rt, f, IPI_ACKED);
 	}
 	if (!v->in_guest)
-		m2d_vcpu_srcu_unlock(vm, f->vcpu);
+		m2d_srcu_unlock(vm, f->vcpu);
 	M2D_END(rt, f);
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "sim/kvm/memory.h"
+#include "sim/vm/srcu.h"
 
 enum {
 	MR_CREATE,
@@ -84,7 +85,7 @@ static void publish(M2dVm *vm, unsigned as)
 	uint64_t *generation = &vm->slots->generation[as];
 
 	VM_PUT(vm, *generation, *generation | M2D_GEN_UPDATE_IN_PROGRESS);
-	VM_PUT(vm, vm->s->srcu_old, vm->s->srcu);
+	m2d_srcu_swapped(vm);
 }
 
 /* kvm_mmu_invalidate_mmio_sptes(): a generation that MMIO SPTEs can't tell from the first. */
@@ -103,7 +104,7 @@ M2D_ROUTINE(m2d_memslots_sync)
 	if (M2D_OWES(vm, SRCU_SYNC))
 		M2D_WAIT(rt, f, READERS, 0);
 	else
-		VM_PUT(vm, vm->s->srcu_old, 0);
+		m2d_srcu_ignore(vm);
 	f->generation = (vm->slots->generation[f->as] & ~M2D_GEN_UPDATE_IN_PROGRESS) + M2D_N_AS;
 	m2d_emit(vm->ev, FN_INVAL_MMIO, f->generation);
 	if (mmio_generation_wrapped(vm, f->generation) && M2D_OWES(vm, ZAP_MMIO_WRAP))

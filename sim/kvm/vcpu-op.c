@@ -3,6 +3,7 @@
 #include "sim/kvm/kvm-private.h"
 
 #include "sim/guest/guest.h"
+#include "sim/vm/srcu.h"
 
 /* Arguments of set-pte, in the order of op.def. */
 enum {
@@ -182,7 +183,7 @@ M2D_ROUTINE(m2d_vcpu_op)
 		f->result = v->in_guest ? M2D_OPR_OK : M2D_OPR_FAILED;
 	}
 	if (!v->in_guest)
-		m2d_vcpu_srcu_unlock(vm, f->vcpu);
+		m2d_srcu_unlock(vm, f->vcpu);
 	m2d_kvm(vm)->outcome[rt->current].result = (M2dOpResult)f->result;
 	m2d_emit(vm->ev, OP_DONE, f->op.kind, f->result, m2d_kvm(vm)->outcome[rt->current].value);
 	M2D_END(rt, f);

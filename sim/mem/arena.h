@@ -23,6 +23,12 @@
 typedef struct _M2dArena M2dArena;
 typedef struct _M2dJournal M2dJournal;
 
+/*
+ * M2D_OWN_WORD: before a member of an object in the arena, what one actor writes and another reads.
+ * A step that is known by the words it reads (sim/explore/memo.h) would read neighbours of it, too.
+ */
+#define M2D_OWN_WORD _Alignas(8)
+
 /* Fields are public for the inline writers only. */
 struct _M2dArena {
 	uint8_t *base;       /* start of the reserved block; page aligned */

@@ -74,16 +74,17 @@ typedef struct {
 	uint64_t gfn;
 	uint64_t pfn;  /* frame of the table of SPTEs; 0: this number is free */
 	uint32_t role; /* word */
+	uint32_t hash_next;
 	uint32_t root_count;
 	uint32_t parents; /* head of the list of parent SPTEs; see m2d_shadow_parents() */
-	uint32_t hash_next;
 	uint32_t lru_next, lru_prev; /* active list, newest first */
 	uint16_t unsync_children;    /* bits set in @unsync_child */
 	uint8_t unsync;
 	uint8_t valid_gen; /* mmu_valid_gen at creation */
+	uint8_t on_list;   /* 0: on none, 1: active, 2, 3: zapped, memory not freed yet */
+	/* Apart from what everybody looks at. */
+	M2D_OWN_WORD uint16_t nonzero; /* SPTEs that differ from the non-present value */
 	uint8_t write_flooding;
-	uint8_t on_list;  /* 0: on none, 1: active, 2, 3: zapped, memory not freed yet */
-	uint16_t nonzero; /* SPTEs that differ from the non-present value */
 	uint64_t unsync_child[8];
 	/* Indirect pages: what each SPTE shadows, gfn << 12 | access; arena offset of 512 words, 0:
 	 * none. */

@@ -92,7 +92,7 @@ typedef enum {
 } M2dLockId;
 
 typedef struct {
-	uint8_t owner; /* actor + 1 that holds it exclusively; 0: none */
+	M2D_OWN_WORD uint8_t owner; /* actor + 1 that holds it exclusively; 0: none */
 	uint8_t pad;
 	uint16_t readers; /* actors that hold it shared */
 } M2dLock;
@@ -139,14 +139,14 @@ typedef struct {
 	uint8_t loaded;   /* scheduled in on @pcpu */
 	uint8_t pcpu;     /* it runs on, or ran on last */
 	uint8_t in_guest; /* hardware is in guest mode for it */
-	uint32_t requests;
-	uint16_t kicks;      /* actors that wait for it to leave the guest */
-	uint16_t ipis;       /* vCPUs whose interrupt is pending */
-	uint16_t unacked;    /* vCPUs that have not acknowledged this one's interrupts */
-	uint8_t preempt_req; /* be scheduled out at the next exit */
-	uint8_t tlb_ctl;     /* AMD: TLB_CONTROL of the next VMRUN */
-	uint32_t asid;       /* AMD */
-	uint32_t vpid;       /* Intel; 0: off */
+	M2D_OWN_WORD uint32_t requests;
+	M2D_OWN_WORD uint16_t kicks;   /* actors that wait for it to leave the guest */
+	M2D_OWN_WORD uint16_t ipis;    /* vCPUs whose interrupt is pending */
+	M2D_OWN_WORD uint16_t unacked; /* vCPUs that have not acknowledged this one's interrupts */
+	M2D_OWN_WORD uint8_t preempt_req; /* be scheduled out at the next exit */
+	uint8_t tlb_ctl;                  /* AMD: TLB_CONTROL of the next VMRUN */
+	uint32_t asid;                    /* AMD */
+	uint32_t vpid;                    /* Intel; 0: off */
 	uint64_t asid_generation;
 	uint8_t vmcb_pcpu;    /* pCPU + 1 of the last VMRUN; 0: none */
 	uint8_t pv_flush_due; /* the guest relies on its flush from the next entry on */
@@ -169,10 +169,7 @@ typedef struct {
 /* struct kvm: in the arena. */
 typedef struct {
 	M2dLock lock[M2D_N_LOCKS];
-	uint32_t pad;
-	uint16_t srcu;     /* vCPUs that hold kvm->srcu */
-	uint16_t srcu_old; /* of these, since before the last swap of memslots */
-	uint32_t pad2;
+	uint64_t srcu[M2D_MAX_KVM_VCPUS]; /* srcu.h */
 	uint64_t mmu_invalidate_seq;
 	/* [start, end) in gfns; with knob retry-scope hva in pages of the process. */
 	uint64_t mmu_invalidate_start, mmu_invalidate_end;

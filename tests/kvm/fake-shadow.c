@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "sim/vm/srcu.h"
 #include "sim/vm/tag.h"
 
 Fake fake;
@@ -139,7 +140,7 @@ static bool ready(M2dRuntime *rt, unsigned actor, M2dWait kind, uint64_t arg)
 	case M2D_WAIT_ACKS:
 		return m2d_acked(vm, actor, (uint32_t)arg);
 	case M2D_WAIT_READERS:
-		return vm->s->srcu_old == 0;
+		return m2d_srcu_synced(vm);
 	case M2D_WAIT_NOTIFIER:
 		return vm->s->mmu_invalidate_in_progress == 0;
 	default:

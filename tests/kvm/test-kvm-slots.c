@@ -5,6 +5,8 @@
  */
 #include "tests/kvm/fake-shadow.h"
 
+#include "sim/vm/srcu.h"
+
 #define GEN (fake.vm->slots->generation)
 
 static void region(int64_t ret, uint32_t id, uint64_t gfn, uint64_t npages, uint64_t hva,
@@ -71,14 +73,14 @@ START_TEST(test_readers)
 	slot_put(0, 3, 0x10, 0x20, 0x100, 0);
 	m2d_rt_start(rt, host, M2D_R_m2d_set_memory_region, &f, sizeof(f));
 	for (unsigned i = 0; i < G_N_ELEMENTS(before); i++) {
-		VM_PUT(fake.vm, fake.vm->s->srcu, 1);
+		m2d_srcu_lock(fake.vm, 0);
+		m2d_srcu_unlock(fake.vm, 1);
 		while (rt->task[host]->point != before[i])
 			ck_assert(!m2d_rt_step(rt, host));
-		VM_PUT(fake.vm, fake.vm->s->srcu, 3);
 		ck_assert(!m2d_rt_step(rt, host));
+		m2d_srcu_lock(fake.vm, 1);
 		ck_assert(!m2d_rt_enabled(rt, host));
-		ck_assert_uint_eq(fake.vm->s->srcu_old, 1);
-		VM_PUT(fake.vm, fake.vm->s->srcu_old, 0);
+		m2d_srcu_unlock(fake.vm, 0);
 		ck_assert(m2d_rt_enabled(rt, host));
 	}
 	while (!m2d_rt_step(rt, host))
@@ -87,9 +89,9 @@ START_TEST(test_readers)
 	/* Left out, nobody is waited for. */
 	fake_new(NULL, M2D_DUTY_SRCU_SYNC);
 	slot_put(0, 3, 0x10, 0x20, 0x100, 0);
-	VM_PUT(fake.vm, fake.vm->s->srcu, 3);
+	m2d_srcu_lock(fake.vm, 0);
 	region(0, 3, 0, 0, 0, 0);
-	ck_assert_uint_eq(fake.vm->s->srcu_old, 0);
+	ck_assert(m2d_srcu_synced(fake.vm));
 	fake_free();
 }
 END_TEST

@@ -7,6 +7,7 @@
 
 #include "sim/check/check.h"
 #include "sim/vm/hostmm.h"
+#include "sim/vm/srcu.h"
 
 typedef struct {
 	const SndConfig *c;
@@ -323,8 +324,8 @@ static void check_ended(Run *x)
 			t->wait, t->wait_arg);
 	}
 	if (what->len != 0) {
-		g_string_append_printf(what, "srcu 0x%x, before the swap 0x%x", x->vm->s->srcu,
-				       x->vm->s->srcu_old);
+		g_string_append(what, m2d_srcu_synced(x->vm) ? "nobody" : "somebody");
+		g_string_append(what, " holds srcu since before the last swap");
 		take(x->r, "deadlock", what->str, NULL);
 	}
 }
