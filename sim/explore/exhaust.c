@@ -57,17 +57,22 @@ typedef struct {
 	uint64_t n, room;
 	unsigned n_ahead;
 	GHashTable *stack; /* keys of the states on the stack, with reductions by persistent sets */
-	bool bounded, sleep, persistent;
 } Search;
 
-static uint64_t key_of(const Search *s, uint64_t hash, unsigned last)
+/* What a search does beside going through all states. A constant wherever speed counts: most do
+ * nothing else. */
+typedef struct {
+	bool bounded, sleep, persistent;
+} How;
+
+M2D_ALWAYS_INLINE uint64_t key_of(How how, uint64_t hash, unsigned last)
 {
-	return s->bounded ? hash ^ m2d_mix64(last + 1) : hash;
+	return how.bounded ? hash ^ m2d_mix64(last + 1) : hash;
 }
 
-static uint64_t state_key(const Search *s, unsigned last)
+M2D_ALWAYS_INLINE uint64_t state_key(const Search *s, How how, unsigned last)
 {
-	return key_of(s, s->run->m->arena->hash, last);
+	return key_of(how, s->run->m->arena->hash, last);
 }
 
 static void more_room(Search *s)
@@ -85,7 +90,7 @@ static M2dExAhead *ahead_of(const Search *s, uint64_t n)
 
 /* Find out who can move in the present state, and where that leads as far as it is known, for the
  * next frame; ask for the slots of the states there, which arrive while others are looked at. */
-static void look(Search *s, unsigned last)
+M2D_ALWAYS_INLINE void look(Search *s, How how, unsigned last)
 {
 	const M2dExModel *m = s->run->m;
 	M2dExAhead *ahead;
@@ -108,20 +113,20 @@ static void look(Search *s, unsigned last)
 		unsigned a = (unsigned)__builtin_ctz(left), ran = m2d_ex_ran(m, last, a);
 		const M2dExAhead *to = &ahead[a * m->look_alts];
 
-		m2d_ex_table_prefetch(&s->table, key_of(s, to[0].hash, ran));
+		m2d_ex_table_prefetch(&s->table, key_of(how, to[0].hash, ran));
 		for (unsigned alt = 1; alt < MIN(f->alts[a], m->look_alts); alt++)
-			m2d_ex_table_prefetch(&s->table, key_of(s, to[alt].hash, ran));
+			m2d_ex_table_prefetch(&s->table, key_of(how, to[alt].hash, ran));
 	}
 }
 
-static uint32_t persistent_set(const Search *s, uint32_t enabled)
+M2D_ALWAYS_INLINE uint32_t persistent_set(const Search *s, How how, uint32_t enabled)
 {
-	return s->persistent ? m2d_ex_persistent_set(s->run->m, enabled) : enabled;
+	return how.persistent ? m2d_ex_persistent_set(s->run->m, enabled) : enabled;
 }
 
-static bool on_stack(const Search *s, uint64_t key)
+M2D_ALWAYS_INLINE bool on_stack(const Search *s, How how, uint64_t key)
 {
-	return s->stack != NULL && M2D_EX_MUTANT != MUTANT_NO_PROVISO &&
+	return how.persistent && M2D_EX_MUTANT != MUTANT_NO_PROVISO &&
 	       g_hash_table_contains(s->stack, &key);
 }
 
@@ -130,6 +135,7 @@ static void report(const Search *s, unsigned violation, uint64_t n)
 {
 	M2dExStep *path = g_new(M2dExStep, n + 1);
 
+	m2d_arena_catch_up(s->run->m->arena);
 	for (uint64_t i = 0; i < n; i++)
 		path[i] = (M2dExStep){s->frame[i].actor, s->frame[i].alt};
 	if (violation != 0)
@@ -148,9 +154,9 @@ static Place find(const Search *s, uint64_t key, uint64_t key2)
 }
 
 /* Nothing is to be explored from a state that was stored with @stored. */
-static bool covered(const Search *s, uint32_t stored, unsigned preemptions, uint32_t sleep)
+M2D_ALWAYS_INLINE bool covered(How how, uint32_t stored, unsigned preemptions, uint32_t sleep)
 {
-	if (s->bounded)
+	if (how.bounded)
 		return preemptions >= stored;
 	/* What slept at the visits before and does not now is. */
 	return (stored & ~sleep) == 0 || M2D_EX_MUTANT == MUTANT_NO_STORED_SLEEP;
@@ -158,16 +164,17 @@ static bool covered(const Search *s, uint32_t stored, unsigned preemptions, uint
 
 /* Enter the present state, which look() was told of; @place is that in the table. False: nothing
  * (new) is to be explored from it. */
-static bool enter(Search *s, Place place, unsigned last, unsigned preemptions, uint32_t sleep)
+M2D_ALWAYS_INLINE bool enter(Search *s, How how, Place place, unsigned last, unsigned preemptions,
+			     uint32_t sleep)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
-	uint64_t key = state_key(s, last), slot = place.slot;
+	uint64_t key = state_key(s, how, last), slot = place.slot;
 	uint32_t pending, set;
 	Frame *f = &s->frame[s->n];
 
 	f->reduced = false;
-	if (place.there && s->bounded) {
+	if (place.there && how.bounded) {
 		m2d_ex_table_set(&s->table, slot, (uint16_t)preemptions);
 		pending = f->enabled;
 	} else if (place.there) {
@@ -178,7 +185,7 @@ static bool enter(Search *s, Place place, unsigned last, unsigned preemptions, u
 		 * way still, on a cycle. */
 		sleep &= stored;
 		m2d_ex_table_set(&s->table, slot, (uint16_t)sleep);
-		set = persistent_set(s, f->enabled);
+		set = persistent_set(s, how, f->enabled);
 		f->reduced = set != f->enabled;
 	} else {
 		run->r->states++;
@@ -189,11 +196,11 @@ static bool enter(Search *s, Place place, unsigned last, unsigned preemptions, u
 		}
 		if (f->enabled == 0)
 			report(s, 0, s->n);
-		pending = persistent_set(s, f->enabled);
+		pending = persistent_set(s, how, f->enabled);
 		f->reduced = pending != f->enabled;
 		pending &= ~sleep;
 		slot = m2d_ex_table_add(&s->table, slot, key, m->arena->hash2,
-					s->bounded ? (uint16_t)preemptions : (uint16_t)sleep);
+					how.bounded ? (uint16_t)preemptions : (uint16_t)sleep);
 		if (slot == UINT64_MAX) {
 			run->r->end = M2D_EX_BOUND_MEMORY;
 			run->stop = true;
@@ -212,7 +219,7 @@ static bool enter(Search *s, Place place, unsigned last, unsigned preemptions, u
 	f->first = false;
 	f->mark = m2d_arena_mark(m->arena);
 	s->n++;
-	if (s->stack != NULL) {
+	if (how.persistent) {
 		uint64_t *k = g_new(uint64_t, 1);
 
 		*k = key;
@@ -230,8 +237,24 @@ static unsigned first_of(const Frame *f, uint32_t pending)
 		       : (unsigned)__builtin_ctz(pending);
 }
 
+/* Ask for the slot of the state that the next choice but those of the last frame leads to: it was
+ * asked for long ago, and all states behind that frame have passed through the cache since. */
+M2D_ALWAYS_INLINE void look_beyond(const Search *s, How how)
+{
+	const M2dExModel *m = s->run->m;
+	const Frame *f = &s->frame[s->n - 2];
+	unsigned actor;
+
+	if (s->n < 2 || s->n_ahead == 0 || f->pending == 0)
+		return;
+	actor = first_of(f, f->pending);
+	m2d_ex_table_prefetch(&s->table,
+			      key_of(how, ahead_of(s, s->n - 2)[actor * m->look_alts].hash,
+				     m2d_ex_ran(m, f->last, actor)));
+}
+
 /* The next choice at @f; false: all are explored. */
-static bool next_choice(const Search *s, Frame *f)
+static bool next_choice(How how, Frame *f)
 {
 	if (f->actor != M2D_EX_MAX_ACTORS && ++f->alt < f->alts[f->actor]) {
 		f->first = false;
@@ -239,7 +262,7 @@ static bool next_choice(const Search *s, Frame *f)
 	}
 	/* One that led back to the stack may sleep nowhere: what comes behind it is explored from
 	 * there only if the set there has it. */
-	if (f->actor != M2D_EX_MAX_ACTORS && s->sleep && !f->back)
+	if (f->actor != M2D_EX_MAX_ACTORS && how.sleep && !f->back)
 		f->sleep |= 1u << f->actor;
 	if (f->pending == 0)
 		return false;
@@ -249,7 +272,7 @@ static bool next_choice(const Search *s, Frame *f)
 	f->pending &= ~(1u << f->actor);
 	f->alt = 0;
 	g_assert(f->alts[f->actor] <= M2D_EX_MAX_ALTS);
-	return f->alts[f->actor] != 0 || next_choice(s, f);
+	return f->alts[f->actor] != 0 || next_choice(how, f);
 }
 
 /* Everything that a reduced set left out, since it led back to the stack. */
@@ -269,10 +292,10 @@ typedef struct {
 	Place place; /* of the state that it leads to */
 } Taken;
 
-static bool is_covered(const Search *s, const Taken *t)
+M2D_ALWAYS_INLINE bool is_covered(const Search *s, How how, const Taken *t)
 {
 	return t->place.there &&
-	       covered(s, m2d_ex_table_value(&s->table, t->place.slot), t->preemptions, t->sleep);
+	       covered(how, m2d_ex_table_value(&s->table, t->place.slot), t->preemptions, t->sleep);
 }
 
 /* Nothing but what was left out of a reduced set is to be explored behind the choice at @f, which
@@ -285,41 +308,42 @@ static void go_back(Frame *f)
 
 /* Take the choice at the last frame, which leads to @ahead. False: nothing has to be explored
  * there, and the present state is that of the frame. */
-static bool take_known(Search *s, const M2dExAhead *ahead, Taken *t)
+M2D_ALWAYS_INLINE bool take_known(Search *s, How how, const M2dExAhead *ahead, Taken *t)
 {
 	const M2dExModel *m = s->run->m;
 	Frame *f = &s->frame[s->n - 1];
-	uint64_t key = key_of(s, ahead->hash, t->ran), key2 = ahead->hash2;
-	uint32_t known = ahead->known;
+	uint64_t key = key_of(how, ahead->hash, t->ran), key2 = ahead->hash2;
+	/* Footprints look at states. */
+	M2dExAgain again = how.sleep || how.persistent ? M2D_EX_TAKE : M2D_EX_TAKE_LATE;
 	/* Most first choices lead to new states, most others to known ones. */
 	bool first = f->first, make = first;
 
 	s->run->r->transitions++;
-	if (on_stack(s, key)) {
-		m->again(m->data, known, false);
+	if (on_stack(s, how, key)) {
+		m->again(m->data, ahead, M2D_EX_COUNT);
 		go_back(f);
 		return false;
 	}
 	if (!first) {
 		t->place = find(s, key, key2);
-		make = !is_covered(s, t);
+		make = !is_covered(s, how, t);
 	}
-	m->again(m->data, known, make);
+	m->again(m->data, ahead, make ? again : M2D_EX_COUNT);
 	if (!make)
 		return false;
 	/* The slot of the first arrives meanwhile. */
-	look(s, t->ran);
+	look(s, how, t->ran);
 	if (!first)
 		return true;
 	t->place = find(s, key, key2);
-	if (!is_covered(s, t))
+	if (!is_covered(s, how, t))
 		return true;
 	m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
 	return false;
 }
 
 /* The same where it is not known where it leads. */
-static bool take_unknown(Search *s, Taken *t)
+static bool take_unknown(Search *s, How how, Taken *t)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
@@ -331,18 +355,18 @@ static bool take_unknown(Search *s, Taken *t)
 	m->step(m->data, f->actor, f->alt);
 	run->r->transitions++;
 	bad = m->violation != NULL ? m->violation(m->data) : 0;
-	key = state_key(s, t->ran);
+	key = state_key(s, how, t->ran);
 	if (bad != 0)
 		report(s, bad, s->n);
 	if (s->n >= run->o->max_steps) {
 		run->r->end = M2D_EX_BOUND_STEPS;
 		run->stop = true;
 	}
-	back = !run->stop && bad == 0 && on_stack(s, key);
+	back = !run->stop && bad == 0 && on_stack(s, how, key);
 	if (!run->stop && bad == 0 && !back) {
 		t->place = find(s, key, m->arena->hash2);
-		if (!is_covered(s, t)) {
-			look(s, t->ran);
+		if (!is_covered(s, how, t)) {
+			look(s, how, t->ran);
 			return true;
 		}
 	}
@@ -352,18 +376,18 @@ static bool take_unknown(Search *s, Taken *t)
 	return false;
 }
 
-static void take(Search *s, Frame *f)
+M2D_ALWAYS_INLINE void take(Search *s, How how, Frame *f)
 {
 	M2dExRun *run = s->run;
 	const M2dExModel *m = run->m;
 	unsigned last = f->last;
 	Taken t = {.ran = m2d_ex_ran(m, last, f->actor),
 		   .preemptions = f->preemptions,
-		   .sleep = s->sleep ? m2d_ex_still_asleep(m, f->sleep, f->actor) : SLEEP_NONE};
+		   .sleep = how.sleep ? m2d_ex_still_asleep(m, f->sleep, f->actor) : SLEEP_NONE};
 	const M2dExAhead *ahead = NULL;
 	bool open;
 
-	if (s->bounded) {
+	if (how.bounded) {
 		t.preemptions += last < M2D_EX_MAX_ACTORS && last != t.ran && f->alts[last] != 0;
 		if ((int)t.preemptions > run->o->preemptions)
 			return;
@@ -371,43 +395,56 @@ static void take(Search *s, Frame *f)
 	/* The last step of the longest schedule is not to be missed. */
 	if (s->n_ahead != 0 && f->alt < m->look_alts && s->n < run->o->max_steps)
 		ahead = &ahead_of(s, s->n - 1)[f->actor * m->look_alts + f->alt];
-	open = ahead != NULL && ahead->known != 0 ? take_known(s, ahead, &t) : take_unknown(s, &t);
+	open = ahead != NULL && ahead->known != 0 ? take_known(s, how, ahead, &t)
+						  : take_unknown(s, how, &t);
 	if (run->stop || !m2d_ex_tick(run)) {
 		if (open)
 			m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
-	} else if (open && !enter(s, t.place, t.ran, t.preemptions, t.sleep)) {
+	} else if (open && !enter(s, how, t.place, t.ran, t.preemptions, t.sleep)) {
 		m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
+	}
+}
+
+M2D_ALWAYS_INLINE void go_through(Search *s, How how)
+{
+	M2dExRun *run = s->run;
+
+	look(s, how, M2D_EX_MAX_ACTORS);
+	enter(s, how, find(s, state_key(s, how, M2D_EX_MAX_ACTORS), run->m->arena->hash2),
+	      M2D_EX_MAX_ACTORS, 0, SLEEP_NONE);
+	while (s->n != 0) {
+		Frame *f = &s->frame[s->n - 1];
+
+		if (!run->stop && next_choice(how, f)) {
+			if (f->pending == 0)
+				look_beyond(s, how);
+			take(s, how, f);
+			continue;
+		}
+		if (how.persistent)
+			g_hash_table_remove(s->stack, &f->key);
+		if (--s->n != 0)
+			m2d_arena_rollback(run->m->arena, s->frame[s->n - 1].mark);
 	}
 }
 
 void m2d_ex_exhaust(M2dExRun *run)
 {
 	Search s = {.run = run};
+	How how = {.bounded = run->o->preemptions >= 0};
 
-	s.bounded = run->o->preemptions >= 0;
-	s.sleep = !run->o->no_sleep && !s.bounded && run->m->footprint != NULL;
-	s.persistent = !run->o->no_persistent && !s.bounded && run->m->future != NULL;
-	m2d_ex_table_init(&s.table, s.sleep || s.bounded, run->o->wide, run->o->max_bytes);
+	how.sleep = !run->o->no_sleep && !how.bounded && run->m->footprint != NULL;
+	how.persistent = !run->o->no_persistent && !how.bounded && run->m->future != NULL;
+	m2d_ex_table_init(&s.table, how.sleep || how.bounded, run->o->wide, run->o->max_bytes);
 	m2d_arena_hash_twice(run->m->arena, run->o->wide);
-	if (s.persistent)
+	if (how.persistent)
 		s.stack = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
 	if (run->m->look != NULL)
 		s.n_ahead = run->m->n_actors * run->m->look_alts;
-	look(&s, M2D_EX_MAX_ACTORS);
-	enter(&s, find(&s, state_key(&s, M2D_EX_MAX_ACTORS), run->m->arena->hash2),
-	      M2D_EX_MAX_ACTORS, 0, SLEEP_NONE);
-	while (s.n != 0) {
-		Frame *f = &s.frame[s.n - 1];
-
-		if (!run->stop && next_choice(&s, f)) {
-			take(&s, f);
-			continue;
-		}
-		if (s.stack != NULL)
-			g_hash_table_remove(s.stack, &f->key);
-		if (--s.n != 0)
-			m2d_arena_rollback(run->m->arena, s.frame[s.n - 1].mark);
-	}
+	if (how.bounded || how.sleep || how.persistent)
+		go_through(&s, how);
+	else
+		go_through(&s, (How){0});
 	run->r->bytes = m2d_ex_table_bytes(&s.table);
 	/* n states, each pair equal with probability 2^-64 or less. */
 	run->r->collision = (double)run->r->states * (double)run->r->states / 2 / 0x1p64 /

@@ -43,11 +43,17 @@ static inline bool m2d_fp_dependent(const M2dFootprint *a, const M2dFootprint *b
 /* Where a step leads, if that is known without taking it, and that it breaks nothing. */
 typedef struct {
 	uint64_t hash, hash2; /* of the state there */
-	uint32_t known;       /* a number for again(); 0: it is not known */
-	/* The model's: where the actor is, and what that means. */
-	uint32_t era;
-	uint64_t place_high, place_low;
+	uint32_t known;       /* 0: it is not known */
+	uint32_t place, leaf; /* the model's: where the actor is, and what was found there */
 } M2dExAhead;
+
+/* What again() does. */
+typedef enum {
+	M2D_EX_COUNT, /* it counts as taken */
+	M2D_EX_TAKE,
+	M2D_EX_TAKE_LATE, /* the same, as far as look() and again() can tell; all others have to
+			   * call m2d_arena_catch_up() before */
+} M2dExAgain;
 
 typedef struct {
 	M2dArena *arena; /* all state; a journal is attached by the engine */
@@ -66,8 +72,8 @@ typedef struct {
 	 * Itself NULL, as again(): nothing is ever known. */
 	uint32_t (*look)(void *data, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways);
 	unsigned look_alts;
-	/* It is taken after all (@make), or counts as taken. */
-	void (*again)(void *data, uint32_t known, bool make);
+	/* A known one is taken after all, or counts as taken. */
+	void (*again)(void *data, const M2dExAhead *known, M2dExAgain how);
 	/* Footprint of the actor's next step (of all alternatives), enabled or not. NULL:
 	 * everything depends on everything. */
 	void (*footprint)(void *data, unsigned actor, M2dFootprint *fp);

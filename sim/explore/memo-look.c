@@ -34,6 +34,7 @@ static G_GNUC_NO_INLINE void hide_one(M2dExMemo *m, M2dExAhead *ahead, unsigned 
 {
 	unsigned alts = m->x->model.look_alts;
 
+	m2d_arena_catch_up(m->x->model.arena);
 	for (unsigned k = 0; k < n; k++) {
 		unsigned i = (m->n_probes + k) % n, actor = i / alts, alt = i % alts;
 		uint32_t known = ahead[i].known;
@@ -54,16 +55,20 @@ static G_GNUC_NO_INLINE void hide_one(M2dExMemo *m, M2dExAhead *ahead, unsigned 
 	m->n_probes++;
 }
 
-/* The effect of the actor's step at the place, in the present state; 0: it is not known. */
-static uint32_t find(M2dExMemo *m, unsigned actor, unsigned alt, M2dHash128 place)
+/* The effect of the actor's step at the place @to tells of, in the present state; 0: it is not
+ * known.
+ */
+static uint32_t find(M2dExMemo *m, unsigned actor, unsigned alt, M2dExAhead *to)
 {
-	uint32_t known = m2d_ex_place_find(m, actor, alt, place);
+	uint32_t root = m2d_ex_memo_place(m, to->place)->root[alt], none;
+	uint32_t known = m2d_ex_memo_find(m, &m->shared, root, &to->leaf);
 
 	if (m2d_likely(known != 0))
 		return known;
-	known = m2d_ex_memo_find(m, &m->whole, *m2d_ex_memo_root(m, actor, alt));
+	m2d_arena_catch_up(m->x->model.arena);
+	known = m2d_ex_memo_find(m, &m->whole, *m2d_ex_memo_root(m, actor, alt), &none);
 	if (known != 0)
-		m2d_ex_place_learn(m, actor, alt, place, known);
+		to->leaf = m2d_ex_place_learn(m, to->place, alt, known);
 	return known;
 }
 
@@ -77,24 +82,20 @@ M2D_ALWAYS_INLINE void lead(const M2dArena *arena, M2dExAhead *to, const M2dExBr
 	to->hash2 = arena->hash2 ^ b->hash2;
 }
 
-/* The step of an actor behind the step @took (NULL: not known), before which it was @before, or is
- * not known (NULL). Returns in how many ways it can move. */
-static unsigned look_at(M2dExMemo *m, const M2dExBrief *took, const M2dExAhead *before,
-			M2dExAhead *to, unsigned actor, unsigned alt)
+/* The step of an actor, which was @before (NULL: not known) until the last step was taken. Returns
+ * in how many ways it can move. */
+static unsigned look_at(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *to, unsigned actor,
+			unsigned alt)
 {
-	M2dHash128 place;
 	unsigned ways;
 
-	if (m2d_likely(took != NULL && before->era == m->era)) {
-		place = (M2dHash128){before->place_low, before->place_high};
-		if (took->actor == actor)
-			place.high += took->own.high +
-				      __builtin_add_overflow(place.low, took->own.low, &place.low);
-	} else {
-		place = m2d_ex_place_of(m, actor);
-	}
-	*to = (M2dExAhead){.era = m->era, .place_high = place.high, .place_low = place.low};
-	to->known = find(m, actor, alt, place);
+	if (m2d_unlikely(before == NULL || !m2d_ex_memo_is_place(m, before->place)))
+		to->place = m2d_ex_place_now(m, actor);
+	else if (m->brief[m->last].actor == actor)
+		to->place = m2d_ex_place_after(m, before->place);
+	else
+		to->place = before->place;
+	to->known = find(m, actor, alt, to);
 	if (m2d_likely(to->known != 0)) {
 		lead(m->x->model.arena, to, &m->brief[to->known]);
 		return m->brief[to->known].ways;
@@ -105,31 +106,61 @@ static unsigned look_at(M2dExMemo *m, const M2dExBrief *took, const M2dExAhead *
 	return ways;
 }
 
-uint32_t m2d_ex_memo_look(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways)
+/* The same for all actors behind the step @took; returns which of them can move. */
+M2D_ALWAYS_INLINE uint32_t look_behind(M2dExMemo *m, const M2dExBrief *took,
+				       const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways,
+				       unsigned alts)
 {
-	const M2dArena *arena = m->x->model.arena;
-	unsigned alts = m->x->model.look_alts, n = m->x->model.n_actors * alts;
+	unsigned n_actors = m->x->model.n_actors;
+	uint32_t enabled = 0;
+
+	for (unsigned actor = 0; actor < n_actors; actor++) {
+		for (unsigned alt = 0; alt < alts; alt++, before++, ahead++) {
+			const M2dExBrief *b;
+
+			if (actor == took->actor || before->known == 0 ||
+			    !m2d_ex_memo_is_place(m, before->place) ||
+			    !apart(took, b = brief_of(m, before->known))) {
+				ways[actor] = (uint8_t)look_at(m, before, ahead, actor, alt);
+				continue;
+			}
+			*ahead = *before;
+			lead(m->x->model.arena, ahead, b);
+			ways[actor] = b->ways;
+		}
+		enabled |= (uint32_t)(ways[actor] != 0) << actor;
+	}
+	return enabled;
+}
+
+/* The same behind an unknown step. */
+static uint32_t look_anew(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways)
+{
+	unsigned n_actors = m->x->model.n_actors, alts = m->x->model.look_alts;
 	uint32_t enabled = 0;
 
 	if (before == NULL)
 		m2d_ex_places_begin_era(m);
-	for (unsigned i = 0; i < n; i++) {
-		unsigned actor = alts == 1 ? i : i / alts;
-		const M2dExBrief *took = NULL, *b;
+	for (unsigned i = 0; i < n_actors * alts; i++) {
+		unsigned actor = i / alts;
 
-		if (before != NULL && m->last != 0)
-			took = brief_of(m, m->last);
-		if (took != NULL && took->actor != actor && before[i].known != 0 &&
-		    before[i].era == m->era && apart(took, b = brief_of(m, before[i].known))) {
-			ahead[i] = before[i];
-			lead(arena, &ahead[i], b);
-			ways[actor] = b->ways;
-		} else {
-			ways[actor] = (uint8_t)look_at(m, took, before != NULL ? &before[i] : NULL,
-						       &ahead[i], actor, i % alts);
-		}
+		ways[actor] = (uint8_t)look_at(m, NULL, &ahead[i], actor, i % alts);
 		enabled |= (uint32_t)(ways[actor] != 0) << actor;
 	}
+	return enabled;
+}
+
+uint32_t m2d_ex_memo_look(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways)
+{
+	unsigned alts = m->x->model.look_alts, n = m->x->model.n_actors * alts;
+	uint32_t enabled;
+
+	if (m2d_unlikely(before == NULL || m->last == 0))
+		enabled = look_anew(m, before, ahead, ways);
+	else if (m2d_likely(alts == 1))
+		enabled = look_behind(m, brief_of(m, m->last), before, ahead, ways, 1);
+	else
+		enabled = look_behind(m, brief_of(m, m->last), before, ahead, ways, alts);
 	m->until_probe -= (int)n;
 	if (m2d_unlikely(m->until_probe <= 0)) {
 		m->until_probe = (int)m->observed->probe_every;
@@ -138,19 +169,36 @@ uint32_t m2d_ex_memo_look(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ah
 	return enabled;
 }
 
-void m2d_ex_memo_again(M2dExMemo *m, uint32_t known, bool make)
+void m2d_ex_memo_make(M2dExMemo *m, uint32_t known, bool late)
 {
-	M2dExBrief *b = &m->brief[known];
-	M2dArenaDelta delta;
+	const M2dExBrief *b = brief_of(m, known);
+	M2dArenaDelta delta = {b->hash, b->hash_low, b->hash2, 0};
+	uint32_t n_now = b->n_shared;
 
-	m->hits++;
-	if (m2d_unlikely(++b->hits == UINT32_MAX))
-		m2d_ex_memo_count(m);
-	if (!make)
-		return;
-	delta = (M2dArenaDelta){b->hash, b->hash_low, b->hash2, 0};
+	if (m2d_unlikely(!late || n_now == UINT16_MAX)) {
+		m2d_arena_catch_up(m->x->model.arena);
+		n_now = b->n;
+	}
 	if (m2d_unlikely(b->end != 0))
 		delta.used = m2d_ex_memo_effect(m, known)->used;
-	m2d_arena_apply(m->x->model.arena, m->store + b->first, b->n, &delta);
+	m2d_arena_apply(m->x->model.arena, m->store + b->first, n_now, b->n, &delta);
 	m->last = known;
+	m->last_leaf = 0;
+}
+
+void m2d_ex_memo_count_hit(M2dExMemo *m, uint32_t known)
+{
+	m->hits++;
+	if (m2d_unlikely(++m->brief[known].hits == UINT32_MAX))
+		m2d_ex_memo_count(m);
+}
+
+void m2d_ex_memo_again(M2dExMemo *m, const M2dExAhead *a, M2dExAgain how)
+{
+	m2d_ex_memo_count_hit(m, a->known);
+	if (how == M2D_EX_COUNT)
+		return;
+	m2d_ex_memo_make(m, a->known, how == M2D_EX_TAKE_LATE);
+	if (m2d_likely(m2d_ex_memo_is_place(m, a->place)))
+		m->last_leaf = a->leaf;
 }

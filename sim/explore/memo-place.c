@@ -21,14 +21,18 @@
 
 #define FIRST_PLACES 4096u
 /* Bounds of memory. */
-#define MAX_PLACES (UINT64_C(1) << 21)
+#define MAX_PLACES (1u << 21)
 
 void m2d_ex_places_begin_era(M2dExMemo *m)
 {
+	/* What was left for later is told by what an era holds for shared. */
+	m2d_arena_catch_up(m->x->model.arena);
 	m->era++;
-	memset(m->place, 0, (m->place_mask + 1) * sizeof(M2dExPlace));
-	m->n_places = 0;
+	memset(m->place_slot, 0, (m->place_mask + 1) * sizeof(uint32_t));
+	m->first_place += m->place->len;
+	g_array_set_size(m->place, 0);
 	m->shared.n = 1;
+	m->last_leaf = 0;
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		g_array_set_size(m->own[a], 0);
 	for (guint i = 0; i < m->changed->len; i++) {
@@ -45,9 +49,11 @@ void m2d_ex_places_init(M2dExMemo *m)
 	m2d_ex_trees_init(&m->shared);
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		m->own[a] = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+	m->place = g_array_new(FALSE, FALSE, sizeof(M2dExPlace));
 	m->place_mask = FIRST_PLACES - 1;
-	m->place = g_new0(M2dExPlace, FIRST_PLACES);
-	m2d_ex_places_begin_era(m);
+	m->place_slot = g_new0(uint32_t, FIRST_PLACES);
+	m->first_place = 1;
+	m->era = 1;
 }
 
 void m2d_ex_places_clear(M2dExMemo *m)
@@ -56,7 +62,8 @@ void m2d_ex_places_clear(M2dExMemo *m)
 	m2d_ex_trees_clear(&m->shared);
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		g_array_unref(m->own[a]);
-	g_free(m->place);
+	g_array_unref(m->place);
+	g_free(m->place_slot);
 	g_free(m->word);
 }
 
@@ -138,33 +145,89 @@ void m2d_ex_places_refresh(M2dExMemo *m, uint32_t i)
 {
 	const M2dExEffect *e = m2d_ex_memo_effect(m, i);
 	M2dExBrief *b = &m->brief[i];
+	M2dArenaChange *change = &m->store[b->first];
+	uint32_t n_shared;
 
 	memset(b->read, 0, sizeof(b->read));
 	memset(b->changed, 0, sizeof(b->changed));
 	b->own = (M2dHash128){0};
 	b->era = m->era;
+	n_shared = 0;
 	for (uint32_t k = 0; k < e->n_read; k++)
 		add_number(b->read,
 			   m->word[g_array_index(m->read, uint32_t, e->first_read + k)].number);
 	for (uint32_t k = 0; k < b->n; k++) {
-		const M2dArenaStore *s = &m->store[b->first + k];
-		const M2dExWord *word = &m->word[s->off / 8];
+		M2dArenaChange c = change[k];
+		const M2dExWord *word = &m->word[c.off / 8];
 
-		if (word->toucher == M2D_EX_SHARED)
-			add_number(b->changed, word->number);
-		else
-			b->own = m2d_arena_weigh(b->own, m2d_arena_key(s->off),
-						 m->was[b->first + k], s->now);
+		if (word->toucher != M2D_EX_SHARED) {
+			b->own = m2d_arena_weigh(b->own, m2d_arena_key(c.off), c.old, c.now);
+			continue;
+		}
+		add_number(b->changed, word->number);
+		change[k] = change[n_shared];
+		change[n_shared++] = c;
 	}
+	/* There is no room for the number; all are made at once then. */
+	b->n_shared = (uint16_t)MIN(n_shared, UINT16_MAX);
 }
 
 /* --- places ----------------------------------------------------------------------------------- */
 
-M2dHash128 m2d_ex_place_of(const M2dExMemo *m, unsigned actor)
+static uint32_t *slot_of(const M2dExMemo *m, unsigned actor, M2dHash128 sum)
+{
+	uint64_t i = (sum.high ^ m2d_mix64(actor + 1)) >> 20 & m->place_mask;
+
+	for (;; i = (i + 1) & m->place_mask) {
+		uint32_t *slot = &m->place_slot[i];
+		const M2dExPlace *p;
+
+		if (*slot == 0)
+			return slot;
+		p = m2d_ex_memo_place(m, *slot);
+		if (p->sum.high == sum.high && p->actor == actor)
+			return slot;
+	}
+}
+
+static void more_slots(M2dExMemo *m)
+{
+	m->place_mask = 2 * m->place_mask + 1;
+	g_free(m->place_slot);
+	m->place_slot = g_new0(uint32_t, m->place_mask + 1);
+	for (guint i = 0; i < m->place->len; i++) {
+		const M2dExPlace *p = &g_array_index(m->place, M2dExPlace, i);
+
+		*slot_of(m, p->actor, p->sum) = m->first_place + i;
+	}
+}
+
+static uint32_t number_of(M2dExMemo *m, unsigned actor, M2dHash128 sum)
+{
+	M2dExPlace p = {.sum = sum, .actor = actor};
+	uint32_t *slot = slot_of(m, actor, sum);
+
+	if (m2d_likely(*slot != 0))
+		return *slot;
+	if (m->place->len >= MAX_PLACES) {
+		m2d_ex_places_begin_era(m);
+		return number_of(m, actor, sum);
+	}
+	if (2 * ((uint64_t)m->place->len + 1) > m->place_mask) {
+		more_slots(m);
+		slot = slot_of(m, actor, sum);
+	}
+	*slot = m->first_place + m->place->len;
+	g_array_append_val(m->place, p);
+	return *slot;
+}
+
+uint32_t m2d_ex_place_now(M2dExMemo *m, unsigned actor)
 {
 	const uint64_t *word = (const uint64_t *)(const void *)m->x->model.arena->base;
 	M2dHash128 sum = {0};
 
+	m2d_arena_catch_up(m->x->model.arena);
 	for (guint i = 0; i < m->own[actor]->len; i++) {
 		uint32_t w = g_array_index(m->own[actor], uint32_t, i);
 
@@ -172,59 +235,37 @@ M2dHash128 m2d_ex_place_of(const M2dExMemo *m, unsigned actor)
 			sum = m2d_arena_weigh(sum, m2d_arena_key(8 * (uint64_t)w), m->word[w].base,
 					      word[w]);
 	}
-	return sum;
+	return number_of(m, actor, sum);
 }
 
-static M2dExPlace *slot_of(const M2dExMemo *m, uint64_t key)
+uint32_t m2d_ex_place_after(M2dExMemo *m, uint32_t place)
 {
-	for (uint64_t i = key >> 20 & m->place_mask;; i = (i + 1) & m->place_mask) {
-		M2dExPlace *p = &m->place[i];
+	const M2dExBrief *took = &m->brief[m->last];
+	M2dExNode *end = &m->shared.node[m->last_leaf];
+	const M2dExPlace *p;
+	M2dHash128 sum;
+	uint32_t number;
 
-		if (p->root == 0 || p->key == key)
-			return p;
-	}
+	if (m2d_likely(m->last_leaf != 0 && M2D_EX_NODE_PLACE(end) != 0))
+		return M2D_EX_NODE_PLACE(end);
+	p = m2d_ex_memo_place(m, place);
+	sum.high = p->sum.high + took->own.high +
+		   __builtin_add_overflow(p->sum.low, took->own.low, &sum.low);
+	number = number_of(m, p->actor, sum);
+	if (m->last_leaf != 0)
+		M2D_EX_NODE_PLACE(end) = number;
+	return number;
 }
 
-static uint64_t key_of(unsigned actor, unsigned alt, M2dHash128 place)
-{
-	return place.high ^ m2d_mix64(1 + actor * M2D_EX_MEMO_ALTS + alt);
-}
-
-uint32_t m2d_ex_place_find(const M2dExMemo *m, unsigned actor, unsigned alt, M2dHash128 place)
-{
-	return m2d_ex_memo_find(m, &m->shared, slot_of(m, key_of(actor, alt, place))->root);
-}
-
-static void more_places(M2dExMemo *m)
-{
-	M2dExPlace *old = m->place;
-	uint64_t n = m->place_mask + 1;
-
-	m->place = g_new0(M2dExPlace, 2 * n);
-	m->place_mask = 2 * n - 1;
-	for (uint64_t i = 0; i < n; i++)
-		if (old[i].root != 0)
-			*slot_of(m, old[i].key) = old[i];
-	g_free(old);
-}
-
-void m2d_ex_place_learn(M2dExMemo *m, unsigned actor, unsigned alt, M2dHash128 place,
-			uint32_t effect)
+uint32_t m2d_ex_place_learn(M2dExMemo *m, uint32_t place, unsigned alt, uint32_t effect)
 {
 	const M2dExEffect *e = m2d_ex_memo_effect(m, effect);
-	uint64_t key = key_of(actor, alt, place);
 	const uint64_t *word = (const uint64_t *)(const void *)m->x->model.arena->base;
 	M2dExReads *shared = &m->reads;
 	uint32_t was;
-	M2dExPlace *p;
 
 	if (m->shared.n >= M2D_EX_MAX_NODES)
-		return;
-	if (2 * (m->n_places + 1) > m->place_mask) {
-		if (m->n_places >= MAX_PLACES)
-			return;
-		more_places(m);
-	}
+		return 0;
 	shared->n = 0;
 	for (uint32_t i = 0; i < e->n_read; i++) {
 		uint32_t w = g_array_index(m->read, uint32_t, e->first_read + i);
@@ -234,8 +275,9 @@ void m2d_ex_place_learn(M2dExMemo *m, unsigned actor, unsigned alt, M2dHash128 p
 			shared->value[shared->n++] = word[w];
 		}
 	}
-	p = slot_of(m, key);
-	m->n_places += p->root == 0;
-	p->key = key;
-	m2d_ex_memo_enter(m, &m->shared, &p->root, shared, effect, &was);
+	if (!m2d_ex_memo_enter(m, &m->shared, &m2d_ex_memo_place(m, place)->root[alt], shared,
+			       effect, &was) ||
+	    m->brief[effect].end != 0)
+		return 0;
+	return m->shared.n - M2D_EX_NODES_OF_END;
 }

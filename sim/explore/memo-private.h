@@ -15,6 +15,10 @@ typedef struct {
 	uint64_t value;
 } M2dExNode;
 
+/* Behind the end of a path of shared words: */
+#define M2D_EX_NODE_PLACE(node) ((node)[1].word) /* where the actor is then; 0: not known */
+#define M2D_EX_NODES_OF_END     2u
+
 #define M2D_EX_NODE_END  M2D_BIT(31) /* of @other, which is an effect */
 #define M2D_EX_MAX_NODES (UINT32_C(4) << 20)
 #define M2D_EX_MAX_PATH  (UINT32_C(1) << 20)
@@ -46,6 +50,7 @@ typedef struct {
 	/* It depends on where the arena ended, since it laid something out there: the first word
 	 * behind; 0: it does not. */
 	uint32_t end;
+	uint16_t n_shared; /* so many changes are of shared words, and come first */
 	uint8_t actor;
 	uint8_t ways; /* that the actor could move in; this is none of them if they are too few */
 } M2dExBrief;
@@ -77,10 +82,12 @@ typedef struct {
 	uint8_t actor, alt;
 } M2dExDue;
 
-/* The tree of what an actor does at a place. */
+/* Where an actor can be, and the trees of what it does there. */
 typedef struct {
-	uint64_t key;
-	uint32_t root; /* 0: a free slot */
+	M2dHash128 sum;
+	uint32_t actor;
+	uint32_t root[M2D_EX_MEMO_ALTS];
+	uint32_t pad;
 } M2dExPlace;
 
 struct _M2dExMemo {
@@ -89,10 +96,8 @@ struct _M2dExMemo {
 	M2dExReads reads;
 	uint64_t reads_room; /* words that @reads has room for */
 	GArray *effect, *count, *read;
-	GArray *change; /* of M2dArenaChange, of the step that was run last */
-	/* Of all steps; the values before are apart, since they are seldom asked for. */
-	M2dArenaStore *store;
-	uint64_t *was;
+	GArray *change;        /* of M2dArenaChange, of the step that was run last */
+	M2dArenaChange *store; /* of all steps */
 	uint32_t n_stores;
 	M2dExBrief *brief;
 	uint64_t *before, *after; /* counters */
@@ -102,15 +107,18 @@ struct _M2dExMemo {
 	uint64_t counted; /* hits that the statistics have */
 	int until_probe;  /* so many looks at known steps */
 	unsigned n_probes;
-	GArray *due;   /* of M2dExDue */
-	uint32_t last; /* the effect of the step taken last; 0: not known */
+	GArray *due;        /* of M2dExDue */
+	uint32_t last;      /* the effect of the step taken last; 0: not known */
+	uint32_t last_leaf; /* the end that it was found at; 0: not at one of shared words only */
 	/* All that the actor's next step reads. */
 	M2dExTrees whole;
 	uint32_t root[M2D_EX_MAX_ACTORS][M2D_EX_MEMO_ALTS][M2D_EX_MEMO_ROOTS];
 	/* What is shared of it, by the actor's place. */
 	M2dExTrees shared;
-	M2dExPlace *place;
-	uint64_t n_places, place_mask;
+	GArray *place;        /* of M2dExPlace */
+	uint32_t *place_slot; /* numbers of places, by their sums; 0: free */
+	uint64_t place_mask;
+	uint32_t first_place; /* number of the first of this era */
 	uint32_t era;
 	M2dExWord *word;
 	uint64_t word_room;
@@ -124,11 +132,23 @@ static inline M2dExEffect *m2d_ex_memo_effect(const M2dExMemo *m, uint32_t i)
 	return &g_array_index(m->effect, M2dExEffect, i);
 }
 
+static inline M2dExPlace *m2d_ex_memo_place(const M2dExMemo *m, uint32_t number)
+{
+	return &g_array_index(m->place, M2dExPlace, number - m->first_place);
+}
+
+/* The number is one of the present era. */
+static inline bool m2d_ex_memo_is_place(const M2dExMemo *m, uint32_t number)
+{
+	return number >= m->first_place;
+}
+
 /* --- memo-tree.c ------------------------------------------------------------------------------ */
 
 /* m2d_ex_memo_find: the effect that the present state leads to from the @root of one of @trees;
- * 0: none is known. */
-uint32_t m2d_ex_memo_find(const M2dExMemo *memo, const M2dExTrees *trees, uint32_t root);
+ * 0: none is known. @leaf: the end there, if it leads to no other effects; else 0. */
+uint32_t m2d_ex_memo_find(const M2dExMemo *memo, const M2dExTrees *trees, uint32_t root,
+			  uint32_t *leaf);
 /* m2d_ex_trees_init, m2d_ex_trees_clear: there is room for M2D_EX_MAX_NODES and what was read by
  * one more step. */
 void m2d_ex_trees_init(M2dExTrees *trees);
@@ -149,20 +169,24 @@ void m2d_ex_places_begin_era(M2dExMemo *memo);
 /* m2d_ex_places_note: a step of @actor has read the words, and made the changes. */
 void m2d_ex_places_note(M2dExMemo *memo, unsigned actor, const uint32_t *read, uint32_t n_read,
 			const M2dArenaChange *change, uint32_t n);
-/* m2d_ex_place_of: the actor's, in the present state. */
-M2dHash128 m2d_ex_place_of(const M2dExMemo *memo, unsigned actor);
-/* m2d_ex_place_find: the effect that the present state leads to; 0: none is known.
- * m2d_ex_place_learn: it is @effect. */
-uint32_t m2d_ex_place_find(const M2dExMemo *memo, unsigned actor, unsigned alt, M2dHash128 place);
-void m2d_ex_place_learn(M2dExMemo *memo, unsigned actor, unsigned alt, M2dHash128 place,
-			uint32_t effect);
-/* m2d_ex_places_refresh: make what @brief, of effect @i, tells of words that of the present era. */
+/* m2d_ex_place_now: number of the actor's place in the present state. */
+uint32_t m2d_ex_place_now(M2dExMemo *memo, unsigned actor);
+/* m2d_ex_place_after: the same behind the step taken last, which was of an actor at @place. */
+uint32_t m2d_ex_place_after(M2dExMemo *memo, uint32_t place);
+/* m2d_ex_place_learn: what is read at @place leads to @effect; returns the end of the path, 0: it
+ * has none of its own. */
+uint32_t m2d_ex_place_learn(M2dExMemo *memo, uint32_t place, unsigned alt, uint32_t effect);
+/* m2d_ex_places_refresh: make what the brief effect @i tells of words that of the present era. */
 void m2d_ex_places_refresh(M2dExMemo *memo, uint32_t i);
 
 /* --- memo.c ----------------------------------------------------------------------------------- */
 
 /* m2d_ex_memo_root: the tree of all that the actor's next step reads. */
 uint32_t *m2d_ex_memo_root(M2dExMemo *memo, unsigned actor, unsigned alt);
+/* m2d_ex_memo_count_hit: a step with that effect was not run. */
+void m2d_ex_memo_count_hit(M2dExMemo *memo, uint32_t known);
+/* m2d_ex_memo_make: take a step again whose effect is known, but for late stores. */
+void m2d_ex_memo_make(M2dExMemo *memo, uint32_t known, bool late);
 /* m2d_ex_memo_learn_ways: @alt is none of the ways in which the actor can move now; the effect of
  * that, 0: it cannot be kept. */
 uint32_t m2d_ex_memo_learn_ways(M2dExMemo *memo, unsigned actor, unsigned alt);

@@ -9,7 +9,8 @@
 
 void m2d_ex_trees_init(M2dExTrees *t)
 {
-	t->node = m2d_ex_pages_new((M2D_EX_MAX_NODES + M2D_EX_MAX_PATH + 1) * sizeof(M2dExNode));
+	t->node = m2d_ex_pages_new((M2D_EX_MAX_NODES + M2D_EX_MAX_PATH + M2D_EX_NODES_OF_END) *
+				   sizeof(M2dExNode));
 	if (t->node == NULL)
 		g_error("no memory for what steps read");
 	t->n = 1;
@@ -17,15 +18,18 @@ void m2d_ex_trees_init(M2dExTrees *t)
 
 void m2d_ex_trees_clear(M2dExTrees *t)
 {
-	m2d_ex_pages_free(t->node, (M2D_EX_MAX_NODES + M2D_EX_MAX_PATH + 1) * sizeof(M2dExNode));
+	m2d_ex_pages_free(t->node, (M2D_EX_MAX_NODES + M2D_EX_MAX_PATH + M2D_EX_NODES_OF_END) *
+					   sizeof(M2dExNode));
 }
 
-uint32_t m2d_ex_memo_find(const M2dExMemo *m, const M2dExTrees *trees, uint32_t root)
+uint32_t m2d_ex_memo_find(const M2dExMemo *m, const M2dExTrees *trees, uint32_t root,
+			  uint32_t *leaf)
 {
 	const M2dArena *arena = m->x->model.arena;
 	const uint64_t *word = (const uint64_t *)(const void *)arena->base;
 	const M2dExNode *node = trees->node, *n = &node[root];
 
+	*leaf = 0;
 	if (root == 0)
 		return 0;
 	for (;;) {
@@ -42,7 +46,11 @@ uint32_t m2d_ex_memo_find(const M2dExMemo *m, const M2dExTrees *trees, uint32_t 
 	for (uint32_t i = n->other & ~M2D_EX_NODE_END; i != 0; i = m2d_ex_memo_effect(m, i)->next) {
 		uint32_t end = m->brief[i].end;
 
-		if (m2d_likely(end == 0 || end == arena->used / 8))
+		if (m2d_likely(end == 0)) {
+			*leaf = (uint32_t)(n - node);
+			return i;
+		}
+		if (end == arena->used / 8)
 			return i;
 	}
 	return 0;
@@ -84,5 +92,6 @@ bool m2d_ex_memo_enter(M2dExMemo *m, M2dExTrees *trees, uint32_t *root, const M2
 	for (; k < reads->n; k++)
 		trees->node[trees->n++] = (M2dExNode){reads->word[k], 0, reads->value[k]};
 	trees->node[trees->n++] = end;
+	trees->node[trees->n++] = (M2dExNode){0};
 	return true;
 }

@@ -27,9 +27,8 @@ M2dExMemo *m2d_ex_memo_new(M2dExWorld *x, const M2dExObserved *observed)
 	m->due = g_array_new(FALSE, FALSE, sizeof(M2dExDue));
 	m->until_probe = (int)observed->probe_every;
 	m->brief = m2d_ex_pages_new(BRIEF_BYTES);
-	m->store = m2d_ex_pages_new(MAX_STORES * sizeof(M2dArenaStore));
-	m->was = m2d_ex_pages_new(MAX_STORES * sizeof(uint64_t));
-	if (m->brief == NULL || m->store == NULL || m->was == NULL)
+	m->store = m2d_ex_pages_new(MAX_STORES * sizeof(M2dArenaChange));
+	if (m->brief == NULL || m->store == NULL)
 		g_error("no memory for what steps do");
 	m2d_ex_trees_init(&m->whole);
 	m2d_ex_places_init(m);
@@ -49,8 +48,7 @@ void m2d_ex_memo_free(M2dExMemo *m)
 	g_array_unref(m->count);
 	g_array_unref(m->read);
 	m2d_ex_pages_free(m->brief, BRIEF_BYTES);
-	m2d_ex_pages_free(m->store, MAX_STORES * sizeof(M2dArenaStore));
-	m2d_ex_pages_free(m->was, MAX_STORES * sizeof(uint64_t));
+	m2d_ex_pages_free(m->store, MAX_STORES * sizeof(M2dArenaChange));
 	m2d_ex_trees_clear(&m->whole);
 	g_array_unref(m->due);
 	m2d_ex_places_clear(m);
@@ -173,10 +171,8 @@ static uint32_t keep(M2dExMemo *m, uint32_t *root, const M2dExEffect *e, M2dExBr
 		g_array_set_size(m->effect, i);
 		return 0;
 	}
-	for (uint32_t k = 0; k < b->n; k++) {
-		m->store[m->n_stores] = (M2dArenaStore){c[k].off, c[k].now};
-		m->was[m->n_stores++] = c[k].old;
-	}
+	memcpy(m->store + m->n_stores, c, b->n * sizeof(*c));
+	m->n_stores += b->n;
 	m2d_ex_memo_effect(m, i)->first_read = m->read->len;
 	m2d_ex_memo_effect(m, i)->n_read = m->reads.n;
 	g_array_append_vals(m->read, m->reads.word, m->reads.n);
@@ -287,17 +283,18 @@ static uint32_t take_due(M2dExMemo *m, unsigned actor, unsigned alt)
 
 void m2d_ex_memo_step(M2dExMemo *m, unsigned actor, unsigned alt)
 {
-	uint32_t *root, known = take_due(m, actor, alt);
+	uint32_t *root, known = take_due(m, actor, alt), leaf;
 	bool due = known != 0;
 
-	m->last = 0;
+	m2d_arena_catch_up(m->x->model.arena);
+	m->last = m->last_leaf = 0;
 	if (alt >= M2D_EX_MEMO_ALTS) {
 		run_blindly(m, actor, alt);
 		return;
 	}
 	root = m2d_ex_memo_root(m, actor, alt);
 	if (!due) {
-		known = m2d_ex_memo_find(m, &m->whole, *root);
+		known = m2d_ex_memo_find(m, &m->whole, *root, &leaf);
 		due = known != 0 && --m->until_probe <= 0;
 		if (due)
 			m->until_probe = (int)m->observed->probe_every;
@@ -306,7 +303,8 @@ void m2d_ex_memo_step(M2dExMemo *m, unsigned actor, unsigned alt)
 		probe(m, actor, alt, &m->brief[known]);
 		m->last = known;
 	} else if (known != 0) {
-		m2d_ex_memo_again(m, known, true);
+		m2d_ex_memo_count_hit(m, known);
+		m2d_ex_memo_make(m, known, false);
 	} else if (is_full(m)) {
 		run_blindly(m, actor, alt);
 	} else {

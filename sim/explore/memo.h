@@ -50,7 +50,7 @@ void m2d_ex_memo_step(M2dExMemo *memo, unsigned actor, unsigned alt);
 /* m2d_ex_memo_look, m2d_ex_memo_again: see M2dExModel. */
 uint32_t m2d_ex_memo_look(M2dExMemo *memo, const M2dExAhead *before, M2dExAhead *ahead,
 			  uint8_t *ways);
-void m2d_ex_memo_again(M2dExMemo *memo, uint32_t known, bool make);
+void m2d_ex_memo_again(M2dExMemo *memo, const M2dExAhead *known, M2dExAgain how);
 /* m2d_ex_memo_hits: steps of which it was known what they do. */
 uint64_t m2d_ex_memo_hits(const M2dExMemo *memo);
 /* m2d_ex_memo_count: add to the world's statistics what repeated steps would have counted. */

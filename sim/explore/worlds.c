@@ -340,11 +340,11 @@ static uint32_t look(void *data, const M2dExAhead *before, M2dExAhead *ahead, ui
 	return m2d_ex_memo_look(x->memo, before, ahead, ways);
 }
 
-static void again(void *data, uint32_t known, bool make)
+static void again(void *data, const M2dExAhead *known, M2dExAgain how)
 {
 	const M2dExWorld *x = data;
 
-	m2d_ex_memo_again(x->memo, known, make);
+	m2d_ex_memo_again(x->memo, known, how);
 }
 
 M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dScenario *scenario,

@@ -15,11 +15,17 @@
 #include "sim/base/error.h"
 
 typedef struct {
-	uint64_t off; /* of the word; UNDO_FILL: of the first of @old words that were 0 */
+	/* Of the word; UNDO_FILL: of the first of @old words that were 0. UNDO_STEP: address of the
+	 * changes of a step, whose numbers are in @old: those made at once, and all, which are
+	 * made, too, unless UNDO_LATE. */
+	uint64_t off;
 	uint64_t old;
 } M2dUndo;
 
 #define UNDO_FILL UINT64_C(1)
+#define UNDO_STEP UINT64_C(2)
+#define UNDO_LATE UINT64_C(4)
+#define UNDO_BITS UINT64_C(7)
 
 /* Sums of keys for fills: the same few pages are filled again and again. */
 #define M2D_KNOWN_FILLS 64u
@@ -37,6 +43,7 @@ struct _M2dJournal {
 	uint8_t *noted;   /* by word: m2d_arena_changes() has it */
 	M2dUndo *undo;
 	uint64_t cap;
+	uint64_t late; /* no record before this one is UNDO_LATE */
 	M2dFill fill[M2D_KNOWN_FILLS];
 };
 
@@ -153,6 +160,36 @@ M2dMark m2d_arena_mark(const M2dArena *arena)
 			 arena->hash2};
 }
 
+static const M2dArenaChange *changes_of(const M2dUndo *u)
+{
+	return (const void *)(uintptr_t)(u->off & ~UNDO_BITS);
+}
+
+static uint32_t now_of(const M2dUndo *u)
+{
+	return (uint32_t)(u->old >> 32);
+}
+
+static uint32_t all_of(const M2dUndo *u)
+{
+	return (uint32_t)u->old;
+}
+
+M2D_ALWAYS_INLINE void undo(uint8_t *base, const M2dUndo *u)
+{
+	const M2dArenaChange *c;
+
+	if (m2d_likely(u->off & UNDO_STEP)) {
+		c = changes_of(u);
+		for (uint32_t n = u->off & UNDO_LATE ? now_of(u) : all_of(u); n != 0; n--, c++)
+			*(uint64_t *)(void *)(base + c->off) = c->old;
+	} else if (m2d_unlikely(u->off & UNDO_FILL)) {
+		memset(base + (u->off & ~UNDO_FILL), 0, u->old * 8);
+	} else {
+		*(uint64_t *)(void *)(base + u->off) = u->old;
+	}
+}
+
 void m2d_arena_rollback(M2dArena *arena, M2dMark mark)
 {
 	M2dJournal *j = arena->journal;
@@ -161,14 +198,10 @@ void m2d_arena_rollback(M2dArena *arena, M2dMark mark)
 
 	g_assert(j != NULL && mark.depth <= depth(j) && mark.used <= arena->used);
 	end = j->undo + mark.depth;
-	for (u = j->next; u != end;) {
-		u--;
-		if (m2d_unlikely(u->off & UNDO_FILL))
-			memset(base + (u->off & ~UNDO_FILL), 0, u->old * 8);
-		else
-			*(uint64_t *)(void *)(base + u->off) = u->old;
-	}
+	for (u = j->next; u != end;)
+		undo(base, --u);
 	j->next = j->undo + mark.depth;
+	j->late = MIN(j->late, mark.depth);
 	arena->used = mark.used;
 	arena->hash = mark.hash;
 	arena->hash_low = mark.hash_low;
@@ -405,6 +438,20 @@ static void add_change(const M2dArena *arena, GArray *changes, uint64_t off, uin
 	g_array_append_val(changes, c);
 }
 
+static void add_changes(const M2dArena *arena, GArray *changes, const M2dUndo *u)
+{
+	uint64_t off = u->off & ~UNDO_BITS;
+
+	if (u->off & UNDO_STEP)
+		for (uint32_t i = 0; i < all_of(u); i++)
+			add_change(arena, changes, changes_of(u)[i].off, changes_of(u)[i].old);
+	else if (u->off & UNDO_FILL)
+		for (uint64_t i = 0; i < u->old; i++)
+			add_change(arena, changes, off + 8 * i, 0);
+	else
+		add_change(arena, changes, off, u->old);
+}
+
 void m2d_arena_changes(M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaDelta *delta)
 {
 	const M2dJournal *j = arena->journal;
@@ -414,40 +461,41 @@ void m2d_arena_changes(M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaD
 
 	if (arena->used > j->known)
 		more_keys(arena);
-	for (const M2dUndo *u = j->undo + mark.depth; u != j->next; u++) {
-		uint64_t off = u->off & ~UNDO_FILL;
-
-		if (u->off & UNDO_FILL)
-			for (uint64_t i = 0; i < u->old; i++)
-				add_change(arena, changes, off + 8 * i, 0);
-		else
-			add_change(arena, changes, off, u->old);
-	}
+	for (const M2dUndo *u = j->undo + mark.depth; u != j->next; u++)
+		add_changes(arena, changes, u);
 	for (guint i = first; i < changes->len; i++)
 		j->noted[g_array_index(changes, M2dArenaChange, i).off / 8] = 0;
 	*delta = (M2dArenaDelta){(uint64_t)(sum >> 64), (uint64_t)sum, arena->hash2 ^ mark.hash2,
 				 arena->used - mark.used};
 }
 
-void m2d_arena_apply(M2dArena *arena, const M2dArenaStore *s, uint64_t n,
+void m2d_arena_apply(M2dArena *arena, const M2dArenaChange *c, uint32_t n_now, uint32_t n,
 		     const M2dArenaDelta *delta)
 {
-	M2dJournal *j = arena->journal;
 	uint8_t *base = arena->base;
-	M2dUndo *u;
+	uint64_t late = n_now != n ? UNDO_LATE : 0;
 
-	while (m2d_unlikely(depth(j) + n > j->cap))
-		more_room(arena);
-	u = j->next;
-	for (uint64_t i = 0; i < n; i++) {
-		uint64_t *word = (uint64_t *)(void *)(base + s[i].off);
-
-		u[i] = (M2dUndo){s[i].off, *word};
-		*word = s[i].now;
-	}
-	j->next = u + n;
+	for (uint32_t i = 0; i < n_now; i++)
+		*(uint64_t *)(void *)(base + c[i].off) = c[i].now;
+	put_undo(arena, (M2dUndo){(uintptr_t)c | UNDO_STEP | late, (uint64_t)n_now << 32 | n});
 	arena->hash += delta->hash +
 		       __builtin_add_overflow(arena->hash_low, delta->hash_low, &arena->hash_low);
 	arena->hash2 ^= delta->hash2;
 	arena->used += delta->used;
+}
+
+void m2d_arena_catch_up(M2dArena *arena)
+{
+	M2dJournal *j = arena->journal;
+
+	for (M2dUndo *u = j->undo + j->late; u != j->next; u++) {
+		const M2dArenaChange *c = changes_of(u);
+
+		if (!(u->off & UNDO_LATE))
+			continue;
+		for (uint32_t i = now_of(u); i < all_of(u); i++)
+			*(uint64_t *)(void *)(arena->base + c[i].off) = c[i].now;
+		u->off &= ~UNDO_LATE;
+	}
+	j->late = depth(j);
 }

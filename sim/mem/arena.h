@@ -87,11 +87,6 @@ typedef struct {
 	uint64_t off, old, now;
 } M2dArenaChange;
 
-/* The same, to be made again. */
-typedef struct {
-	uint64_t off, now;
-} M2dArenaStore;
-
 /* What all changes of a step add to the sums, and to @used. */
 typedef struct {
 	uint64_t hash, hash_low, hash2;
@@ -99,10 +94,19 @@ typedef struct {
 } M2dArenaDelta;
 
 /* m2d_arena_changes: append what has changed since @mark to @changes, of M2dArenaChange; no word
- * twice. m2d_arena_apply: make such changes in a state in which all the words are as they were. */
+ * twice. */
 void m2d_arena_changes(M2dArena *arena, M2dMark mark, GArray *changes, M2dArenaDelta *delta);
-void m2d_arena_apply(M2dArena *arena, const M2dArenaStore *stores, uint64_t n,
+/**
+ * m2d_arena_apply: make such changes in a state in which all the words are as they were. Of the @n
+ * stores only the first @n_now need be made before m2d_arena_catch_up(). Until then nobody may look
+ * at the words of the others, nor store to them but as something that is left for later, too. The
+ * hash is that of all at once. @changes must stay as they are as long as the journal has the step;
+ * after m2d_arena_catch_up() their order may change.
+ */
+void m2d_arena_apply(M2dArena *arena, const M2dArenaChange *changes, uint32_t n_now, uint32_t n,
 		     const M2dArenaDelta *delta);
+/* m2d_arena_catch_up: make the stores that were left for later. */
+void m2d_arena_catch_up(M2dArena *arena);
 
 /* m2d_arena_rehash: the hash computed from all words; equals @hash while a journal is attached. */
 uint64_t m2d_arena_rehash(const M2dArena *arena);

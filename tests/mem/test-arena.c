@@ -152,6 +152,71 @@ START_TEST(test_hash_is_of_state)
 }
 END_TEST
 
+#define N_STEPS 6
+#define N_WORDS 64
+
+/* Steps that are made again in any order of calls, some with stores left for later, are what the
+ * same stores are without a journal's help: each step writes two words that are looked at, and
+ * three that are not before it is caught up with. */
+START_TEST(test_made_again)
+{
+	M2dArenaChange change[N_STEPS][5];
+	uint64_t now[N_STEPS + 1][N_WORDS], hash[N_STEPS + 1];
+	M2dMark mark[N_STEPS + 1];
+	M2dArenaDelta delta[N_STEPS];
+	g_autoptr(M2dArena) arena = m2d_arena_new(RESERVE, NULL);
+	uint64_t *word = m2d_arena_alloc(arena, sizeof(now[0]), 8);
+	M2dRng rng;
+
+	m2d_rng_seed(&rng, (uint64_t)_i);
+	m2d_arena_attach_journal(arena);
+	mark[0] = m2d_arena_mark(arena);
+	for (unsigned i = 0; i < N_STEPS; i++) {
+		g_autoptr(GArray) changes = g_array_new(FALSE, FALSE, sizeof(M2dArenaChange));
+		unsigned first = (unsigned)m2d_rng_below(&rng, 2), other = 40 + 3 * (i % 3);
+
+		memcpy(now[i], word, sizeof(now[i]));
+		hash[i] = arena->hash;
+		/* Twice the same word: it is one change. */
+		m2d_set64(arena, &word[first], m2d_rng_next(&rng));
+		m2d_set64(arena, &word[first], m2d_rng_next(&rng));
+		m2d_set64(arena, &word[4], i + 1);
+		m2d_arena_fill(arena, &word[other], 3, 7 * i + 1);
+		m2d_arena_changes(arena, mark[i], changes, &delta[i]);
+		ck_assert_uint_eq(changes->len, 5);
+		memcpy(change[i], changes->data, sizeof(change[i]));
+		mark[i + 1] = m2d_arena_mark(arena);
+	}
+	memcpy(now[N_STEPS], word, sizeof(now[0]));
+	hash[N_STEPS] = arena->hash;
+	m2d_arena_rollback(arena, mark[0]);
+	for (unsigned k = 0, at = 0; k < 2000; k++) {
+		uint64_t what = m2d_rng_below(&rng, 8);
+		bool all = true;
+
+		if (what < 5 && at < N_STEPS) {
+			if (what == 4)
+				m2d_arena_catch_up(arena);
+			m2d_arena_apply(arena, change[at], what < 4 ? 2 : 5, 5, &delta[at]);
+			mark[++at] = m2d_arena_mark(arena);
+			all = false;
+		} else if (what == 5) {
+			m2d_arena_catch_up(arena);
+		} else {
+			at = (unsigned)m2d_rng_below(&rng, at + 1);
+			m2d_arena_rollback(arena, mark[at]);
+			all = at == 0;
+		}
+		ck_assert_uint_eq(arena->hash, hash[at]);
+		ck_assert_mem_eq(word, now[at], 5 * sizeof(*word));
+		if (what != 5 && !all)
+			continue;
+		ck_assert_mem_eq(word, now[at], sizeof(now[at]));
+		ck_assert_uint_eq(m2d_arena_rehash(arena), hash[at]);
+	}
+}
+END_TEST
+
 START_TEST(test_without_journal)
 {
 	g_autoptr(M2dArena) arena = m2d_arena_new(RESERVE, NULL);
@@ -208,6 +273,7 @@ int main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, test_undo_log, 0, 8);
 	tcase_add_test(tc, test_hash_is_of_state);
+	tcase_add_loop_test(tc, test_made_again, 0, 8);
 	tcase_add_test(tc, test_without_journal);
 	tcase_add_test(tc, test_reserve_too_much);
 	tcase_add_exit_test(tc, test_outgrow, 3);
