@@ -314,13 +314,16 @@ static void go_back(Frame *f)
 M2D_ALWAYS_INLINE void settle(const Search *s)
 {
 	const M2dExModel *m = s->run->m;
+	bool wide = s->run->o->wide;
 	Frame *f = &s->frame[s->n - 1];
 
 	for (uint32_t left = f->pending; left != 0; left &= left - 1) {
 		unsigned a = (unsigned)__builtin_ctz(left);
 		const M2dExAhead *to = &ahead_of(s, s->n - 1)[a * m->look_alts];
 
-		if (to->known == 0 || f->alts[a] != 1 || !find(s, to->hash, to->hash2).there)
+		if (to->known == 0 || f->alts[a] != 1 ||
+		    !(wide ? find(s, to->hash, to->hash2).there
+			   : m2d_ex_table_has(&s->table, to->hash)))
 			continue;
 		f->pending &= ~(1u << a);
 		s->run->r->transitions++;
@@ -363,7 +366,7 @@ M2D_ALWAYS_INLINE bool take_known(Search *s, How how, const M2dExAhead *ahead, T
 	t->place = find(s, key, key2);
 	if (!is_covered(s, how, t))
 		return true;
-	m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
+	m2d_arena_rollback_to(m->arena, &s->frame[s->n - 1].mark);
 	return false;
 }
 
@@ -395,7 +398,7 @@ static bool take_unknown(Search *s, How how, Taken *t)
 			return true;
 		}
 	}
-	m2d_arena_rollback(m->arena, f->mark);
+	m2d_arena_rollback_to(m->arena, &f->mark);
 	if (back)
 		go_back(f);
 	return false;
@@ -424,9 +427,9 @@ M2D_ALWAYS_INLINE void take(Search *s, How how, Frame *f)
 						  : take_unknown(s, how, &t);
 	if (run->stop || !m2d_ex_tick(run)) {
 		if (open)
-			m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
+			m2d_arena_rollback_to(m->arena, &s->frame[s->n - 1].mark);
 	} else if (open && !enter(s, how, t.place, t.ran, t.preemptions, t.sleep)) {
-		m2d_arena_rollback(m->arena, s->frame[s->n - 1].mark);
+		m2d_arena_rollback_to(m->arena, &s->frame[s->n - 1].mark);
 	}
 }
 
@@ -449,7 +452,7 @@ M2D_ALWAYS_INLINE void go_through(Search *s, How how)
 		if (how.persistent)
 			g_hash_table_remove(s->stack, &f->key);
 		if (--s->n != 0)
-			m2d_arena_rollback(run->m->arena, s->frame[s->n - 1].mark);
+			m2d_arena_rollback_to(run->m->arena, &s->frame[s->n - 1].mark);
 	}
 }
 

@@ -33,6 +33,19 @@ M2D_ALWAYS_INLINE void m2d_ex_table_prefetch(const M2dExTable *t, uint64_t key)
 	__builtin_prefetch(t->slot + m2d_ex_table_rank(t, key) * t->slot_bytes);
 }
 
+/* m2d_ex_table_has: the state is there; of a table with neither values nor wide fingerprints. */
+M2D_ALWAYS_INLINE bool m2d_ex_table_has(const M2dExTable *t, uint64_t key)
+{
+	const uint64_t *slot = (const uint64_t *)(const void *)t->slot;
+	uint64_t k;
+
+	key += key == 0;
+	slot += m2d_ex_table_rank(t, key);
+	while ((k = *slot) != 0 && k != key)
+		slot++;
+	return k != 0;
+}
+
 /* m2d_ex_table_find: the slot of the state (*@there), or where it goes. */
 uint64_t m2d_ex_table_find(const M2dExTable *table, uint64_t key, uint64_t key2, bool *there);
 uint16_t m2d_ex_table_value(const M2dExTable *table, uint64_t slot);

@@ -55,14 +55,15 @@ static G_GNUC_NO_INLINE void hide_one(M2dExMemo *m, M2dExAhead *ahead, unsigned 
 	m->n_probes++;
 }
 
-/* The effect of the actor's step at the place @to tells of, in the present state; 0: it is not
- * known.
- */
-static uint32_t find(M2dExMemo *m, unsigned actor, unsigned alt, M2dExAhead *to)
+/* The effect of the actor's step at the place that @to tells of, in the present state; 0: it is not
+ * known. @root: of the tree there; 0: the place tells. */
+static uint32_t find(M2dExMemo *m, unsigned actor, unsigned alt, M2dExAhead *to, uint32_t root)
 {
-	uint32_t root = m2d_ex_memo_place(m, to->place)->root[alt], none;
-	uint32_t known = m2d_ex_memo_find(m, &m->shared, root, &to->leaf);
+	uint32_t known, none;
 
+	if (root == 0)
+		root = m2d_ex_memo_place(m, to->place)->root[alt];
+	known = m2d_ex_memo_find(m, &m->shared, root, &to->leaf);
 	if (m2d_likely(known != 0))
 		return known;
 	m2d_arena_catch_up(m->x->model.arena);
@@ -87,17 +88,18 @@ M2D_ALWAYS_INLINE void lead(const M2dArena *arena, M2dExAhead *to, const M2dExBr
 static unsigned look_at(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *to, unsigned actor,
 			unsigned alt)
 {
+	uint32_t root = 0;
 	unsigned ways;
 
 	if (m2d_unlikely(before == NULL || !m2d_ex_memo_is_place(m, before->place)))
 		to->place = m2d_ex_place_now(m, actor);
 	else if (m->brief[m->last].actor == actor)
-		to->place = m2d_ex_place_after(m, before->place);
+		to->place = m2d_ex_place_after(m, before->place, alt == 0 ? &root : NULL);
 	else
 		to->place = before->place;
-	to->known = find(m, actor, alt, to);
+	to->known = find(m, actor, alt, to, root);
 	if (m2d_likely(to->known != 0)) {
-		lead(m->x->model.arena, to, &m->brief[to->known]);
+		lead(m->x->model.arena, to, brief_of(m, to->known));
 		return m->brief[to->known].ways;
 	}
 	ways = m->x->model.enabled(m->x, actor);
@@ -106,26 +108,30 @@ static unsigned look_at(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *to, 
 	return ways;
 }
 
-/* The same for all actors behind the step @took; returns which of them can move. */
-M2D_ALWAYS_INLINE uint32_t look_behind(M2dExMemo *m, const M2dExBrief *took,
-				       const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways,
-				       unsigned alts)
+/* The same for all actors behind the step taken last; returns which of them can move. */
+M2D_ALWAYS_INLINE uint32_t look_behind(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ahead,
+				       uint8_t *ways, unsigned alts)
 {
-	unsigned n_actors = m->x->model.n_actors;
-	uint32_t enabled = 0;
+	const M2dExBrief *took = brief_of(m, m->last), *brief = m->brief;
+	/* Looking changes nothing of it but where stores have been made. */
+	const M2dArena here = *m->x->model.arena;
+	unsigned n_movers = m->n_movers, mover = took->actor;
+	uint32_t enabled = 0, first_place = m->first_place, era = m->era;
 
-	for (unsigned actor = 0; actor < n_actors; actor++) {
+	for (unsigned actor = 0; actor < n_movers; actor++) {
 		for (unsigned alt = 0; alt < alts; alt++, before++, ahead++) {
-			const M2dExBrief *b;
+			const M2dExBrief *b = &brief[before->known];
 
-			if (actor == took->actor || before->known == 0 ||
-			    !m2d_ex_memo_is_place(m, before->place) ||
-			    !apart(took, b = brief_of(m, before->known))) {
+			if (actor == mover || before->known == 0 || before->place < first_place ||
+			    b->era != era || !apart(took, b)) {
 				ways[actor] = (uint8_t)look_at(m, before, ahead, actor, alt);
+				/* It may have learnt that a word is shared. */
+				first_place = m->first_place;
+				era = m->era;
 				continue;
 			}
 			*ahead = *before;
-			lead(m->x->model.arena, ahead, b);
+			lead(&here, ahead, b);
 			ways[actor] = b->ways;
 		}
 		enabled |= (uint32_t)(ways[actor] != 0) << actor;
@@ -136,12 +142,12 @@ M2D_ALWAYS_INLINE uint32_t look_behind(M2dExMemo *m, const M2dExBrief *took,
 /* The same behind an unknown step. */
 static uint32_t look_anew(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways)
 {
-	unsigned n_actors = m->x->model.n_actors, alts = m->x->model.look_alts;
+	unsigned alts = m->x->model.look_alts;
 	uint32_t enabled = 0;
 
 	if (before == NULL)
 		m2d_ex_places_begin_era(m);
-	for (unsigned i = 0; i < n_actors * alts; i++) {
+	for (unsigned i = 0; i < m->n_movers * alts; i++) {
 		unsigned actor = i / alts;
 
 		ways[actor] = (uint8_t)look_at(m, NULL, &ahead[i], actor, i % alts);
@@ -152,15 +158,17 @@ static uint32_t look_anew(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ah
 
 uint32_t m2d_ex_memo_look(M2dExMemo *m, const M2dExAhead *before, M2dExAhead *ahead, uint8_t *ways)
 {
-	unsigned alts = m->x->model.look_alts, n = m->x->model.n_actors * alts;
+	unsigned alts = m->x->model.look_alts, n = m->n_movers * alts;
 	uint32_t enabled;
 
 	if (m2d_unlikely(before == NULL || m->last == 0))
 		enabled = look_anew(m, before, ahead, ways);
 	else if (m2d_likely(alts == 1))
-		enabled = look_behind(m, brief_of(m, m->last), before, ahead, ways, 1);
+		enabled = look_behind(m, before, ahead, ways, 1);
 	else
-		enabled = look_behind(m, brief_of(m, m->last), before, ahead, ways, alts);
+		enabled = look_behind(m, before, ahead, ways, alts);
+	for (unsigned actor = m->n_movers; actor < m->x->model.n_actors; actor++)
+		ways[actor] = 0;
 	m->until_probe -= (int)n;
 	if (m2d_unlikely(m->until_probe <= 0)) {
 		m->until_probe = (int)m->observed->probe_every;
@@ -186,17 +194,10 @@ void m2d_ex_memo_make(M2dExMemo *m, uint32_t known, bool late)
 	m->last_leaf = 0;
 }
 
-void m2d_ex_memo_count_hit(M2dExMemo *m, uint32_t known)
-{
-	m->hits++;
-	if (m2d_unlikely(++m->brief[known].hits == UINT32_MAX))
-		m2d_ex_memo_count(m);
-}
-
 void m2d_ex_memo_again(M2dExMemo *m, const M2dExAhead *a, M2dExAgain how)
 {
-	m2d_ex_memo_count_hit(m, a->known);
-	if (how == M2D_EX_COUNT)
+	m2d_ex_memo_hit(m, a->known);
+	if (m2d_likely(how == M2D_EX_COUNT))
 		return;
 	m2d_ex_memo_make(m, a->known, how == M2D_EX_TAKE_LATE);
 	if (m2d_likely(m2d_ex_memo_is_place(m, a->place)))

@@ -238,7 +238,7 @@ uint32_t m2d_ex_place_now(M2dExMemo *m, unsigned actor)
 	return number_of(m, actor, sum);
 }
 
-uint32_t m2d_ex_place_after(M2dExMemo *m, uint32_t place)
+uint32_t m2d_ex_place_after(M2dExMemo *m, uint32_t place, uint32_t *root)
 {
 	const M2dExBrief *took = &m->brief[m->last];
 	M2dExNode *end = &m->shared.node[m->last_leaf];
@@ -246,8 +246,14 @@ uint32_t m2d_ex_place_after(M2dExMemo *m, uint32_t place)
 	M2dHash128 sum;
 	uint32_t number;
 
-	if (m2d_likely(m->last_leaf != 0 && M2D_EX_NODE_PLACE(end) != 0))
+	if (m2d_likely(m->last_leaf != 0 && M2D_EX_NODE_PLACE(end) != 0)) {
+		if (M2D_EX_NODE_ROOT(end) == 0)
+			M2D_EX_NODE_ROOT(end) =
+				m2d_ex_memo_place(m, M2D_EX_NODE_PLACE(end))->root[0];
+		if (root != NULL)
+			*root = M2D_EX_NODE_ROOT(end);
 		return M2D_EX_NODE_PLACE(end);
+	}
 	p = m2d_ex_memo_place(m, place);
 	sum.high = p->sum.high + took->own.high +
 		   __builtin_add_overflow(p->sum.low, took->own.low, &sum.low);

@@ -16,11 +16,12 @@ typedef struct {
 } M2dExNode;
 
 /* Behind the end of a path of shared words: */
-#define M2D_EX_NODE_PLACE(node) ((node)[1].word) /* where the actor is then; 0: not known */
+#define M2D_EX_NODE_PLACE(node) ((node)[1].word)  /* where the actor is then; 0: not known */
+#define M2D_EX_NODE_ROOT(node)  ((node)[1].other) /* its first tree there; 0: not known */
 #define M2D_EX_NODES_OF_END     2u
 
 #define M2D_EX_NODE_END  M2D_BIT(31) /* of @other, which is an effect */
-#define M2D_EX_MAX_NODES (UINT32_C(4) << 20)
+#define M2D_EX_MAX_NODES (UINT32_C(32) << 20)
 #define M2D_EX_MAX_PATH  (UINT32_C(1) << 20)
 
 typedef struct {
@@ -57,8 +58,8 @@ typedef struct {
 
 _Static_assert(sizeof(M2dExBrief) == 128, "a brief effect is two lines of the cache");
 
-#define M2D_EX_MAX_EFFECTS (UINT32_C(1) << 18)
-#define M2D_EX_MAX_CHANGES (UINT32_C(1) << 20)
+#define M2D_EX_MAX_EFFECTS (UINT32_C(1) << 20)
+#define M2D_EX_MAX_CHANGES (UINT32_C(16) << 20)
 
 /* One counter and what the step added to it. */
 typedef struct {
@@ -93,6 +94,7 @@ typedef struct {
 struct _M2dExMemo {
 	M2dExWorld *x;
 	const M2dExObserved *observed;
+	unsigned n_movers; /* the first actors; the others have nothing to do, ever */
 	M2dExReads reads;
 	uint64_t reads_room; /* words that @reads has room for */
 	GArray *effect, *count, *read;
@@ -171,20 +173,27 @@ void m2d_ex_places_note(M2dExMemo *memo, unsigned actor, const uint32_t *read, u
 			const M2dArenaChange *change, uint32_t n);
 /* m2d_ex_place_now: number of the actor's place in the present state. */
 uint32_t m2d_ex_place_now(M2dExMemo *memo, unsigned actor);
-/* m2d_ex_place_after: the same behind the step taken last, which was of an actor at @place. */
-uint32_t m2d_ex_place_after(M2dExMemo *memo, uint32_t place);
+/* m2d_ex_place_after: the same behind the step taken last, which was of an actor at @place. @root,
+ * if not NULL: of the first tree there, if it is at hand. */
+uint32_t m2d_ex_place_after(M2dExMemo *memo, uint32_t place, uint32_t *root);
 /* m2d_ex_place_learn: what is read at @place leads to @effect; returns the end of the path, 0: it
  * has none of its own. */
 uint32_t m2d_ex_place_learn(M2dExMemo *memo, uint32_t place, unsigned alt, uint32_t effect);
 /* m2d_ex_places_refresh: make what the brief effect @i tells of words that of the present era. */
 void m2d_ex_places_refresh(M2dExMemo *memo, uint32_t i);
 
+/* A step with that effect was not run. */
+static inline void m2d_ex_memo_hit(M2dExMemo *m, uint32_t known)
+{
+	m->hits++;
+	if (m2d_unlikely(++m->brief[known].hits == UINT32_MAX))
+		m2d_ex_memo_count(m);
+}
+
 /* --- memo.c ----------------------------------------------------------------------------------- */
 
 /* m2d_ex_memo_root: the tree of all that the actor's next step reads. */
 uint32_t *m2d_ex_memo_root(M2dExMemo *memo, unsigned actor, unsigned alt);
-/* m2d_ex_memo_count_hit: a step with that effect was not run. */
-void m2d_ex_memo_count_hit(M2dExMemo *memo, uint32_t known);
 /* m2d_ex_memo_make: take a step again whose effect is known, but for late stores. */
 void m2d_ex_memo_make(M2dExMemo *memo, uint32_t known, bool late);
 /* m2d_ex_memo_learn_ways: @alt is none of the ways in which the actor can move now; the effect of

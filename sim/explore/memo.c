@@ -6,7 +6,7 @@
 #include "sim/explore/pages.h"
 
 /* Bound of memory. */
-#define MAX_READS (UINT32_C(8) << 20)
+#define MAX_READS (UINT32_C(64) << 20)
 
 /* One step more may be kept than there is room for. */
 #define BRIEF_BYTES ((M2D_EX_MAX_EFFECTS + 1) * sizeof(M2dExBrief))
@@ -20,6 +20,10 @@ M2dExMemo *m2d_ex_memo_new(M2dExWorld *x, const M2dExObserved *observed)
 
 	m->x = x;
 	m->observed = observed;
+	/* A host without steps of its own; a vCPU may be interrupted. */
+	m->n_movers = x->model.n_actors;
+	while (m->n_movers > x->w->vm->n_vcpus && x->program[m->n_movers - 1]->len == 0)
+		m->n_movers--;
 	m->effect = g_array_new(FALSE, FALSE, sizeof(M2dExEffect));
 	m->change = g_array_new(FALSE, FALSE, sizeof(M2dArenaChange));
 	m->count = g_array_new(FALSE, FALSE, sizeof(M2dExCount));
@@ -303,7 +307,7 @@ void m2d_ex_memo_step(M2dExMemo *m, unsigned actor, unsigned alt)
 		probe(m, actor, alt, &m->brief[known]);
 		m->last = known;
 	} else if (known != 0) {
-		m2d_ex_memo_count_hit(m, known);
+		m2d_ex_memo_hit(m, known);
 		m2d_ex_memo_make(m, known, false);
 	} else if (is_full(m)) {
 		run_blindly(m, actor, alt);

@@ -190,22 +190,22 @@ M2D_ALWAYS_INLINE void undo(uint8_t *base, const M2dUndo *u)
 	}
 }
 
-void m2d_arena_rollback(M2dArena *arena, M2dMark mark)
+void m2d_arena_rollback_to(M2dArena *arena, const M2dMark *mark)
 {
 	M2dJournal *j = arena->journal;
 	uint8_t *base = arena->base;
 	const M2dUndo *u, *end;
 
-	g_assert(j != NULL && mark.depth <= depth(j) && mark.used <= arena->used);
-	end = j->undo + mark.depth;
+	g_assert(j != NULL && mark->depth <= depth(j) && mark->used <= arena->used);
+	end = j->undo + mark->depth;
 	for (u = j->next; u != end;)
 		undo(base, --u);
-	j->next = j->undo + mark.depth;
-	j->late = MIN(j->late, mark.depth);
-	arena->used = mark.used;
-	arena->hash = mark.hash;
-	arena->hash_low = mark.hash_low;
-	arena->hash2 = mark.hash2;
+	j->next = j->undo + mark->depth;
+	j->late = MIN(j->late, mark->depth);
+	arena->used = mark->used;
+	arena->hash = mark->hash;
+	arena->hash_low = mark->hash_low;
+	arena->hash2 = mark->hash2;
 }
 
 static void more_room(M2dArena *arena)

@@ -77,10 +77,15 @@ void m2d_arena_hash_twice(M2dArena *arena, bool yes);
 /* m2d_arena_mark: the present state; needs a journal. */
 M2dMark m2d_arena_mark(const M2dArena *arena);
 /**
- * m2d_arena_rollback: restore the state at @mark byte for byte, allocations included. Marks taken
- * after @mark become invalid. @mark must stem from the attached journal.
+ * m2d_arena_rollback, m2d_arena_rollback_to: restore the state at @mark byte for byte, allocations
+ * included. Marks taken after @mark become invalid. @mark must stem from the attached journal.
  */
-void m2d_arena_rollback(M2dArena *arena, M2dMark mark);
+void m2d_arena_rollback_to(M2dArena *arena, const M2dMark *mark);
+
+static inline void m2d_arena_rollback(M2dArena *arena, M2dMark mark)
+{
+	m2d_arena_rollback_to(arena, &mark);
+}
 
 /* One word that a step has changed. */
 typedef struct {

@@ -98,12 +98,12 @@ void __real_m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
 void __real_m2d_arena_note(M2dArena *arena, uint64_t *word, const uint64_t *old, uint64_t n);
 void __real_m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len);
 void *__real_m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align);
-void __real_m2d_arena_rollback(M2dArena *arena, M2dMark mark);
+void __real_m2d_arena_rollback_to(M2dArena *arena, const M2dMark *mark);
 void __wrap_m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value);
 void __wrap_m2d_arena_note(M2dArena *arena, uint64_t *word, const uint64_t *old, uint64_t n);
 void __wrap_m2d_arena_log_bytes(M2dArena *arena, void *dst, const void *src, uint64_t len);
 void *__wrap_m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align);
-void __wrap_m2d_arena_rollback(M2dArena *arena, M2dMark mark);
+void __wrap_m2d_arena_rollback_to(M2dArena *arena, const M2dMark *mark);
 
 void __wrap_m2d_arena_log_word(M2dArena *arena, uint64_t *word, uint64_t value)
 {
@@ -155,11 +155,11 @@ void *__wrap_m2d_arena_alloc(M2dArena *arena, uint64_t bytes, uint64_t align)
 	return __real_m2d_arena_alloc(arena, bytes, align);
 }
 
-void __wrap_m2d_arena_rollback(M2dArena *arena, M2dMark mark)
+void __wrap_m2d_arena_rollback_to(M2dArena *arena, const M2dMark *mark)
 {
 	now.moved = true;
 	now.off++;
-	__real_m2d_arena_rollback(arena, mark);
+	__real_m2d_arena_rollback_to(arena, mark);
 	now.off--;
 }
 
