@@ -33,6 +33,7 @@ typedef struct {
 	uint64_t key;
 	uint32_t enabled;
 	uint32_t pending;                /* actors still to be explored here */
+	uint32_t settled;                /* actors whose choice leads to a known state: settle() */
 	uint32_t sleep;                  /* asleep: from above, plus those explored here */
 	uint8_t actor, alt;              /* being explored */
 	uint8_t alts[M2D_EX_MAX_ACTORS]; /* of each actor */
@@ -213,6 +214,7 @@ M2D_ALWAYS_INLINE bool enter(Search *s, How how, Place place, unsigned last, uns
 	f->last = (uint8_t)last;
 	f->preemptions = (uint8_t)preemptions;
 	f->pending = pending;
+	f->settled = 0;
 	f->sleep = sleep;
 	f->actor = M2D_EX_MAX_ACTORS;
 	f->back = false;
@@ -308,8 +310,8 @@ static void go_back(Frame *f)
 
 /*
  * Nine of ten of the other choices at the last frame lead to states that are known when it is
- * entered: they count as taken at once, as long as their slots, which look() asked for, are in the
- * cache.
+ * entered. They are looked for in one go while their slots, which look() asked for, are in the
+ * cache; nothing is to be explored there.
  */
 M2D_ALWAYS_INLINE void settle(const Search *s)
 {
@@ -325,9 +327,26 @@ M2D_ALWAYS_INLINE void settle(const Search *s)
 		    !(wide ? find(s, to->hash, to->hash2).there
 			   : m2d_ex_table_has(&s->table, to->hash)))
 			continue;
-		f->pending &= ~(1u << a);
+		f->settled |= 1u << a;
+	}
+	f->pending &= ~f->settled;
+}
+
+/* Count what was settled at the last frame, which is left; if the search stops, only what would
+ * have been taken by now. */
+M2D_ALWAYS_INLINE void count_settled(const Search *s)
+{
+	const M2dExModel *m = s->run->m;
+	const Frame *f = &s->frame[s->n - 1];
+	uint32_t settled = f->settled;
+
+	if (m2d_unlikely(s->run->stop))
+		settled &= f->first ? 0 : (1u << f->actor) - 1;
+	for (; settled != 0; settled &= settled - 1) {
+		unsigned a = (unsigned)__builtin_ctz(settled);
+
 		s->run->r->transitions++;
-		m->again(m->data, to, M2D_EX_COUNT);
+		m->again(m->data, &ahead_of(s, s->n - 1)[a * m->look_alts], M2D_EX_COUNT);
 	}
 }
 
@@ -451,6 +470,8 @@ M2D_ALWAYS_INLINE void go_through(Search *s, How how)
 		}
 		if (how.persistent)
 			g_hash_table_remove(s->stack, &f->key);
+		if (f->settled != 0)
+			count_settled(s);
 		if (--s->n != 0)
 			m2d_arena_rollback_to(run->m->arena, &s->frame[s->n - 1].mark);
 	}

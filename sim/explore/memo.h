@@ -12,6 +12,12 @@
  * looked at before, less is compared: memo-place.c. Now and then a repetition is run all the same,
  * and must come to the same state.
  *
+ * A word that only one actor's steps have touched need not be stored to as long as steps are
+ * repeated: it is when a step has to be run, and what is undone before never was.
+ *
+ * What is kept has bounds (memo-private.h), 2 GiB in all; beyond them steps that are not known are run
+ * each time.
+ *
  * Steps that break an invariant are never repeated.
  */
 #pragma once
