@@ -31,7 +31,7 @@ void m2d_ex_places_begin_era(M2dExMemo *m)
 	memset(m->place_slot, 0, (m->place_mask + 1) * sizeof(uint32_t));
 	m->first_place += m->place->len;
 	g_array_set_size(m->place, 0);
-	m->shared.n = 1;
+	m2d_ex_trees_empty(&m->shared);
 	m->last_leaf = 0;
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		g_array_set_size(m->own[a], 0);

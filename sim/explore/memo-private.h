@@ -27,6 +27,7 @@ typedef struct {
 typedef struct {
 	M2dExNode *node; /* the first is none */
 	uint32_t n;
+	uint32_t most; /* when it was emptied */
 } M2dExTrees;
 
 /* What a step did, or that it cannot be taken. */
@@ -151,9 +152,10 @@ static inline bool m2d_ex_memo_is_place(const M2dExMemo *m, uint32_t number)
  * 0: none is known. @leaf: the end there, if it leads to no other effects; else 0. */
 uint32_t m2d_ex_memo_find(const M2dExMemo *memo, const M2dExTrees *trees, uint32_t root,
 			  uint32_t *leaf);
-/* m2d_ex_trees_init, m2d_ex_trees_clear: there is room for M2D_EX_MAX_NODES and what was read by
- * one more step. */
+/* m2d_ex_trees_empty: nothing is known. m2d_ex_trees_init, m2d_ex_trees_clear: there is room for
+ * M2D_EX_MAX_NODES and what was read by one more step. */
 void m2d_ex_trees_init(M2dExTrees *trees);
+void m2d_ex_trees_empty(M2dExTrees *trees);
 void m2d_ex_trees_clear(M2dExTrees *trees);
 /* m2d_ex_memo_enter: words with these values lead to @effect; *@was is the one that they led to so
  * far, with another end of the arena. False: something else was read on a step that led here

@@ -47,12 +47,14 @@ void m2d_ex_memo_free(M2dExMemo *m)
 {
 	if (m == NULL)
 		return;
+	/* One more may have been begun. */
+	m2d_ex_pages_free(m->brief, BRIEF_BYTES, (m->effect->len + 1) * sizeof(M2dExBrief));
 	g_array_unref(m->effect);
 	g_array_unref(m->change);
 	g_array_unref(m->count);
 	g_array_unref(m->read);
-	m2d_ex_pages_free(m->brief, BRIEF_BYTES);
-	m2d_ex_pages_free(m->store, MAX_STORES * sizeof(M2dArenaChange));
+	m2d_ex_pages_free(m->store, MAX_STORES * sizeof(M2dArenaChange),
+			  m->n_stores * sizeof(M2dArenaChange));
 	m2d_ex_trees_clear(&m->whole);
 	g_array_unref(m->due);
 	m2d_ex_places_clear(m);

@@ -15,8 +15,8 @@
  * A word that only one actor's steps have touched need not be stored to as long as steps are
  * repeated: it is when a step has to be run, and what is undone before never was.
  *
- * What is kept has bounds (memo-private.h), 2 GiB in all; beyond them steps that are not known are run
- * each time.
+ * What is kept has bounds (memo-private.h), 2 GiB in all; beyond them steps that are not known are
+ * run each time.
  *
  * Steps that break an invariant are never repeated.
  */

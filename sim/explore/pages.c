@@ -1,10 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Memory that was touched is kept for the next search: a page that the kernel has not given to
+ * anybody yet takes as long as a hundred states, where a hypervisor has to find it first.
+ */
 #include "sim/explore/pages.h"
 
-#include <stddef.h>
+#include <glib.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define LARGE_PAGE (UINT64_C(2) << 20)
+
+/* Blocks that are kept, and the most that one may hold. */
+#define N_KEPT   8u
+#define MAX_KEPT (UINT64_C(256) << 20)
+
+typedef struct {
+	void *p; /* NULL: none; zeroed */
+	uint64_t rounded;
+} Block;
+
+static GMutex lock;
+static Block kept[N_KEPT];
 
 /* Less than that is on small pages, whole ones. */
 static uint64_t round_up(uint64_t bytes)
@@ -14,11 +32,35 @@ static uint64_t round_up(uint64_t bytes)
 	return (bytes + page - 1) & ~(page - 1);
 }
 
+/* Exchange the first block of so many bytes, 0: a free place for one, for @block. */
+static bool swap(uint64_t rounded, Block *block)
+{
+	bool found = false;
+
+	g_mutex_lock(&lock);
+	for (unsigned i = 0; i < N_KEPT && !found; i++) {
+		Block was = kept[i];
+
+		found = was.rounded == rounded;
+		if (!found)
+			continue;
+		kept[i] = *block;
+		*block = was;
+	}
+	g_mutex_unlock(&lock);
+	return found;
+}
+
 void *m2d_ex_pages_new(uint64_t bytes)
 {
 	uint64_t rounded = round_up(bytes), more = bytes < LARGE_PAGE ? 0 : LARGE_PAGE, before;
-	uint8_t *p = mmap(NULL, rounded + more, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	Block block = {0};
+	uint8_t *p;
+
+	if (rounded != 0 && swap(rounded, &block))
+		return block.p;
+	p = mmap(NULL, rounded + more, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
@@ -34,8 +76,16 @@ void *m2d_ex_pages_new(uint64_t bytes)
 	return p;
 }
 
-void m2d_ex_pages_free(void *p, uint64_t bytes)
+void m2d_ex_pages_free(void *p, uint64_t bytes, uint64_t touched)
 {
-	if (p != NULL)
-		munmap(p, round_up(bytes));
+	Block block = {p, round_up(bytes)};
+
+	if (p == NULL)
+		return;
+	if (touched <= MAX_KEPT && block.rounded != 0) {
+		memset(p, 0, touched);
+		if (swap(0, &block))
+			return;
+	}
+	munmap(p, round_up(bytes));
 }

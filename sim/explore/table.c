@@ -59,7 +59,7 @@ void m2d_ex_table_init(M2dExTable *t, bool values, bool wide, uint64_t max_bytes
 
 void m2d_ex_table_clear(M2dExTable *t)
 {
-	m2d_ex_pages_free(t->slot, t->max_bytes);
+	m2d_ex_pages_free(t->slot, t->max_bytes, size_of(t, t->capacity));
 	memset(t, 0, sizeof(*t));
 }
 
