@@ -11,12 +11,14 @@
 #include "tools/observe.h"
 
 /* The first variant, every order, nothing reduced: rates are of steps that are taken. */
-static M2dExResult *search_once(const M2dScenario *scenario, guint64 max_states, double *seconds)
+static M2dExResult *search_once(const M2dScenario *scenario, M2dExPages *pages, guint64 max_states,
+				double *seconds)
 {
 	GError *error = NULL;
 	M2dScnOptions options = {0};
-	g_autoptr(M2dExWorld) world = m2d_ex_world_new_observed(
-		m2d_observed(), scenario, scenario->n_variants != 0 ? 0 : -1, &options, &error);
+	g_autoptr(M2dExWorld) world =
+		m2d_ex_world_new_observed(m2d_observed(), pages, scenario,
+					  scenario->n_variants != 0 ? 0 : -1, &options, &error);
 	M2dExOptions how;
 	M2dExResult *result;
 	double start;
@@ -27,6 +29,7 @@ static M2dExResult *search_once(const M2dScenario *scenario, guint64 max_states,
 	how.engine = M2D_EX_EXHAUST;
 	how.no_sleep = how.no_persistent = true;
 	how.max_states = max_states;
+	how.pages = pages;
 	m2d_arena_attach_journal(m2d_ex_world_model(world)->arena);
 	start = bench_now();
 	result = m2d_explore(m2d_ex_world_model(world), &how);
@@ -42,6 +45,7 @@ SearchFigures search_measure(const char *path, int runs, guint64 max_states)
 {
 	GError *error = NULL;
 	g_autoptr(M2dScenario) scenario = m2d_scenario_load(path, &m2d_scenario_models, &error);
+	g_autoptr(M2dExPages) pages = m2d_ex_pages_new();
 	double states[BENCH_MAX_RUNS], transitions[BENCH_MAX_RUNS], bytes[BENCH_MAX_RUNS];
 	double plain[2][BENCH_MAX_RUNS], ratio[2][BENCH_MAX_RUNS];
 	SearchFigures f = {0};
@@ -51,7 +55,7 @@ SearchFigures search_measure(const char *path, int runs, guint64 max_states)
 	for (int i = 0; i < runs; i++) {
 		double seconds;
 		Shootdown p = shootdown_search(max_states);
-		g_autoptr(M2dExResult) r = search_once(scenario, max_states, &seconds);
+		g_autoptr(M2dExResult) r = search_once(scenario, pages, max_states, &seconds);
 
 		f.n_states = r->states;
 		states[i] = (double)r->states / seconds;

@@ -172,8 +172,8 @@ static bool drop(const M2dExVariant *v, const M2dScnOptions *options, M2dExVaria
 	return true;
 }
 
-static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, int *status,
-			    GError **error)
+static bool explore_variant(const M2dScenario *s, int variant, M2dExPages *pages, M2dJson *json,
+			    int *status, GError **error)
 {
 	M2dScnOptions options = {.kvm = o.kvm,
 				 .reduce = o.reduce,
@@ -188,6 +188,7 @@ static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, in
 	options.hw = o.hw >= 0 ? (unsigned)o.hw : order != NULL ? order->hw : 0;
 	make_options(&how, s, progress);
 	how.observed = m2d_observed();
+	how.search.pages = pages;
 	v = m2d_ex_variant(s, variant, &options, &how, error);
 	if (v == NULL) {
 		m2d_progress_free(progress);
@@ -213,7 +214,8 @@ static bool explore_variant(const M2dScenario *s, int variant, M2dJson *json, in
 }
 
 /* Exit status so far: 1 a failed verdict, 3 a bound was reached. */
-static bool explore_file(const char *path, M2dJson *json, int *status, GError **error)
+static bool explore_file(const char *path, M2dExPages *pages, M2dJson *json, int *status,
+			 GError **error)
 {
 	g_autoptr(M2dScenario) s = m2d_scenario_load(path, &m2d_scenario_models, error);
 	int first = -1, last = -1;
@@ -237,13 +239,14 @@ static bool explore_file(const char *path, M2dJson *json, int *status, GError **
 	if (json == NULL)
 		printf("%s: %s\n", s->path, s->title != NULL ? s->title : "");
 	for (int v = first; v <= last; v++)
-		if (!explore_variant(s, v, json, status, error))
+		if (!explore_variant(s, v, pages, json, status, error))
 			return false;
 	return true;
 }
 
 static int explore_all(int n, char **paths)
 {
+	g_autoptr(M2dExPages) pages = m2d_ex_pages_new();
 	M2dJson *json = o.json ? m2d_json_new() : NULL;
 	GError *error = NULL;
 	int status = 0, finish;
@@ -251,7 +254,7 @@ static int explore_all(int n, char **paths)
 	if (json != NULL)
 		m2d_json_array_begin(json, NULL);
 	for (int i = 0; i < n; i++)
-		if (!explore_file(paths[i], json, &status, &error)) {
+		if (!explore_file(paths[i], pages, json, &status, &error)) {
 			m2d_json_free(json);
 			return m2d_cmd_fail(&m2d_cmd_explore, error);
 		}

@@ -484,7 +484,8 @@ void m2d_ex_exhaust(M2dExRun *run)
 
 	how.sleep = !run->o->no_sleep && !how.bounded && run->m->footprint != NULL;
 	how.persistent = !run->o->no_persistent && !how.bounded && run->m->future != NULL;
-	m2d_ex_table_init(&s.table, how.sleep || how.bounded, run->o->wide, run->o->max_bytes);
+	m2d_ex_table_init(&s.table, how.sleep || how.bounded, run->o->wide, run->o->max_bytes,
+			  run->o->pages);
 	m2d_arena_hash_twice(run->m->arena, run->o->wide);
 	if (how.persistent)
 		s.stack = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);

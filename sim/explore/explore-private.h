@@ -13,11 +13,13 @@ typedef struct {
 	unsigned slot_bytes;
 	uint64_t capacity, n, limit; /* slots, used ones, when to grow */
 	uint64_t max_bytes;          /* reserved for @slot */
+	M2dExPages *pages;           /* that it comes from, or NULL */
 	bool crowded;                /* the last slot is used */
 } M2dExTable;
 
 /* m2d_ex_table_init: without @values what is kept with each is 0 always. */
-void m2d_ex_table_init(M2dExTable *table, bool values, bool wide, uint64_t max_bytes);
+void m2d_ex_table_init(M2dExTable *table, bool values, bool wide, uint64_t max_bytes,
+		       M2dExPages *pages);
 void m2d_ex_table_clear(M2dExTable *table);
 
 /* m2d_ex_table_rank: where a key other than 0 goes, if that is free. */

@@ -90,6 +90,16 @@ typedef struct {
 	unsigned (*end_violation)(void *data);
 } M2dExModel;
 
+/* What searches leave to those behind them: memory that was touched already. Not for two threads at
+ * once. */
+typedef struct _M2dExPages M2dExPages;
+
+/* m2d_ex_pages_new: none yet. m2d_ex_pages_free: after all searches that were given it, and after
+ * their worlds; takes NULL, too. */
+M2dExPages *m2d_ex_pages_new(void);
+void m2d_ex_pages_free(M2dExPages *pages);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dExPages, m2d_ex_pages_free)
+
 typedef enum {
 	M2D_EX_EXHAUST,
 	M2D_EX_SHORTEST,
@@ -114,6 +124,7 @@ typedef struct {
 	bool all_violations;          /* go on after the first violation */
 	int preemptions;              /* bound; -1: none (exhaust and shortest) */
 	bool wide;                    /* 128-bit fingerprints */
+	M2dExPages *pages;            /* or NULL */
 	uint64_t max_states;          /* 0: none */
 	uint64_t max_bytes;
 	double max_seconds;

@@ -46,7 +46,7 @@ void m2d_ex_places_begin_era(M2dExMemo *m)
 void m2d_ex_places_init(M2dExMemo *m)
 {
 	m->changed = g_array_new(FALSE, FALSE, sizeof(uint32_t));
-	m2d_ex_trees_init(&m->shared);
+	m2d_ex_trees_init(&m->shared, m->pages);
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		m->own[a] = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	m->place = g_array_new(FALSE, FALSE, sizeof(M2dExPlace));
@@ -59,7 +59,7 @@ void m2d_ex_places_init(M2dExMemo *m)
 void m2d_ex_places_clear(M2dExMemo *m)
 {
 	g_array_unref(m->changed);
-	m2d_ex_trees_clear(&m->shared);
+	m2d_ex_trees_clear(&m->shared, m->pages);
 	for (unsigned a = 0; a < M2D_EX_MAX_ACTORS; a++)
 		g_array_unref(m->own[a]);
 	g_array_unref(m->place);

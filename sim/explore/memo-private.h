@@ -95,6 +95,7 @@ typedef struct {
 struct _M2dExMemo {
 	M2dExWorld *x;
 	const M2dExObserved *observed;
+	M2dExPages *pages; /* or NULL */
 	unsigned n_movers; /* the first actors; the others have nothing to do, ever */
 	M2dExReads reads;
 	uint64_t reads_room; /* words that @reads has room for */
@@ -154,9 +155,9 @@ uint32_t m2d_ex_memo_find(const M2dExMemo *memo, const M2dExTrees *trees, uint32
 			  uint32_t *leaf);
 /* m2d_ex_trees_empty: nothing is known. m2d_ex_trees_init, m2d_ex_trees_clear: there is room for
  * M2D_EX_MAX_NODES and what was read by one more step. */
-void m2d_ex_trees_init(M2dExTrees *trees);
+void m2d_ex_trees_init(M2dExTrees *trees, M2dExPages *pages);
 void m2d_ex_trees_empty(M2dExTrees *trees);
-void m2d_ex_trees_clear(M2dExTrees *trees);
+void m2d_ex_trees_clear(M2dExTrees *trees, M2dExPages *pages);
 /* m2d_ex_memo_enter: words with these values lead to @effect; *@was is the one that they led to so
  * far, with another end of the arena. False: something else was read on a step that led here
  * before.

@@ -9,9 +9,9 @@
 
 #define TREE_BYTES ((M2D_EX_MAX_NODES + M2D_EX_MAX_PATH + M2D_EX_NODES_OF_END) * sizeof(M2dExNode))
 
-void m2d_ex_trees_init(M2dExTrees *t)
+void m2d_ex_trees_init(M2dExTrees *t, M2dExPages *pages)
 {
-	t->node = m2d_ex_pages_new(TREE_BYTES);
+	t->node = m2d_ex_pages_take(pages, TREE_BYTES);
 	if (t->node == NULL)
 		g_error("no memory for what steps read");
 	t->n = t->most = 1;
@@ -23,10 +23,10 @@ void m2d_ex_trees_empty(M2dExTrees *t)
 	t->n = 1;
 }
 
-void m2d_ex_trees_clear(M2dExTrees *t)
+void m2d_ex_trees_clear(M2dExTrees *t, M2dExPages *pages)
 {
 	m2d_ex_trees_empty(t);
-	m2d_ex_pages_free(t->node, TREE_BYTES, t->most * sizeof(M2dExNode));
+	m2d_ex_pages_give(pages, t->node, TREE_BYTES, t->most * sizeof(M2dExNode));
 }
 
 uint32_t m2d_ex_memo_find(const M2dExMemo *m, const M2dExTrees *trees, uint32_t root,

@@ -13,13 +13,14 @@
 #define MAX_STEP    (UINT32_C(1) << 20)
 #define MAX_STORES  (M2D_EX_MAX_CHANGES + MAX_STEP)
 
-M2dExMemo *m2d_ex_memo_new(M2dExWorld *x, const M2dExObserved *observed)
+M2dExMemo *m2d_ex_memo_new(M2dExWorld *x, const M2dExObserved *observed, M2dExPages *pages)
 {
 	M2dExMemo *m = g_new0(M2dExMemo, 1);
 	M2dExEffect no_effect = {0};
 
 	m->x = x;
 	m->observed = observed;
+	m->pages = pages;
 	/* A host without steps of its own; a vCPU may be interrupted. */
 	m->n_movers = x->model.n_actors;
 	while (m->n_movers > x->w->vm->n_vcpus && x->program[m->n_movers - 1]->len == 0)
@@ -30,11 +31,11 @@ M2dExMemo *m2d_ex_memo_new(M2dExWorld *x, const M2dExObserved *observed)
 	m->read = g_array_new(FALSE, FALSE, sizeof(uint32_t));
 	m->due = g_array_new(FALSE, FALSE, sizeof(M2dExDue));
 	m->until_probe = (int)observed->probe_every;
-	m->brief = m2d_ex_pages_new(BRIEF_BYTES);
-	m->store = m2d_ex_pages_new(MAX_STORES * sizeof(M2dArenaChange));
+	m->brief = m2d_ex_pages_take(m->pages, BRIEF_BYTES);
+	m->store = m2d_ex_pages_take(m->pages, MAX_STORES * sizeof(M2dArenaChange));
 	if (m->brief == NULL || m->store == NULL)
 		g_error("no memory for what steps do");
-	m2d_ex_trees_init(&m->whole);
+	m2d_ex_trees_init(&m->whole, pages);
 	m2d_ex_places_init(m);
 	g_array_append_val(m->effect, no_effect);
 	m->n_counters = M2D_N_INVARIANTS + M2D_N_POINTS + x->s->n_steps;
@@ -48,14 +49,15 @@ void m2d_ex_memo_free(M2dExMemo *m)
 	if (m == NULL)
 		return;
 	/* One more may have been begun. */
-	m2d_ex_pages_free(m->brief, BRIEF_BYTES, (m->effect->len + 1) * sizeof(M2dExBrief));
+	m2d_ex_pages_give(m->pages, m->brief, BRIEF_BYTES,
+			  (m->effect->len + 1) * sizeof(M2dExBrief));
 	g_array_unref(m->effect);
 	g_array_unref(m->change);
 	g_array_unref(m->count);
 	g_array_unref(m->read);
-	m2d_ex_pages_free(m->store, MAX_STORES * sizeof(M2dArenaChange),
+	m2d_ex_pages_give(m->pages, m->store, MAX_STORES * sizeof(M2dArenaChange),
 			  m->n_stores * sizeof(M2dArenaChange));
-	m2d_ex_trees_clear(&m->whole);
+	m2d_ex_trees_clear(&m->whole, m->pages);
 	g_array_unref(m->due);
 	m2d_ex_places_clear(m);
 	g_free(m->reads.seen);

@@ -49,7 +49,7 @@ struct _M2dExObserved {
 typedef struct _M2dExMemo M2dExMemo;
 
 /* m2d_ex_memo_new: for @world, of the copy that @observed tells of. */
-M2dExMemo *m2d_ex_memo_new(M2dExWorld *world, const M2dExObserved *observed);
+M2dExMemo *m2d_ex_memo_new(M2dExWorld *world, const M2dExObserved *observed, M2dExPages *pages);
 void m2d_ex_memo_free(M2dExMemo *memo);
 /* m2d_ex_memo_step: as the world's own step; the world's arena has a journal. */
 void m2d_ex_memo_step(M2dExMemo *memo, unsigned actor, unsigned alt);

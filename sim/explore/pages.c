@@ -21,8 +21,9 @@ typedef struct {
 	uint64_t rounded;
 } Block;
 
-static GMutex lock;
-static Block kept[N_KEPT];
+struct _M2dExPages {
+	Block kept[N_KEPT];
+};
 
 /* Less than that is on small pages, whole ones. */
 static uint64_t round_up(uint64_t bytes)
@@ -32,32 +33,43 @@ static uint64_t round_up(uint64_t bytes)
 	return (bytes + page - 1) & ~(page - 1);
 }
 
-/* Exchange the first block of so many bytes, 0: a free place for one, for @block. */
-static bool swap(uint64_t rounded, Block *block)
+M2dExPages *m2d_ex_pages_new(void)
 {
-	bool found = false;
-
-	g_mutex_lock(&lock);
-	for (unsigned i = 0; i < N_KEPT && !found; i++) {
-		Block was = kept[i];
-
-		found = was.rounded == rounded;
-		if (!found)
-			continue;
-		kept[i] = *block;
-		*block = was;
-	}
-	g_mutex_unlock(&lock);
-	return found;
+	return g_new0(M2dExPages, 1);
 }
 
-void *m2d_ex_pages_new(uint64_t bytes)
+void m2d_ex_pages_free(M2dExPages *pages)
+{
+	if (pages == NULL)
+		return;
+	for (unsigned i = 0; i < N_KEPT; i++)
+		if (pages->kept[i].p != NULL)
+			munmap(pages->kept[i].p, pages->kept[i].rounded);
+	g_free(pages);
+}
+
+/* Exchange the first block of so many bytes (0: a free place for one) for @block. */
+static bool swap(M2dExPages *pages, uint64_t rounded, Block *block)
+{
+	for (unsigned i = 0; pages != NULL && i < N_KEPT; i++) {
+		Block was = pages->kept[i];
+
+		if (was.rounded != rounded)
+			continue;
+		pages->kept[i] = *block;
+		*block = was;
+		return true;
+	}
+	return false;
+}
+
+void *m2d_ex_pages_take(M2dExPages *pages, uint64_t bytes)
 {
 	uint64_t rounded = round_up(bytes), more = bytes < LARGE_PAGE ? 0 : LARGE_PAGE, before;
 	Block block = {0};
 	uint8_t *p;
 
-	if (rounded != 0 && swap(rounded, &block))
+	if (rounded != 0 && swap(pages, rounded, &block))
 		return block.p;
 	p = mmap(NULL, rounded + more, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -76,16 +88,16 @@ void *m2d_ex_pages_new(uint64_t bytes)
 	return p;
 }
 
-void m2d_ex_pages_free(void *p, uint64_t bytes, uint64_t touched)
+void m2d_ex_pages_give(M2dExPages *pages, void *p, uint64_t bytes, uint64_t touched)
 {
 	Block block = {p, round_up(bytes)};
 
 	if (p == NULL)
 		return;
-	if (touched <= MAX_KEPT && block.rounded != 0) {
+	if (pages != NULL && touched <= MAX_KEPT && block.rounded != 0) {
 		memset(p, 0, touched);
-		if (swap(0, &block))
+		if (swap(pages, 0, &block))
 			return;
 	}
-	munmap(p, round_up(bytes));
+	munmap(p, block.rounded);
 }

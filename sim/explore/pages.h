@@ -5,8 +5,10 @@
 
 #include <stdint.h>
 
-/* m2d_ex_pages_new: @bytes of zeroes, which take memory only where they are used; NULL: there is no
- * room. Free with m2d_ex_pages_free(), which takes NULL, too, and is told that at most the first
- * @touched bytes were stored to. */
-void *m2d_ex_pages_new(uint64_t bytes);
-void m2d_ex_pages_free(void *p, uint64_t bytes, uint64_t touched);
+#include "sim/explore/explore.h"
+
+/* m2d_ex_pages_take: @bytes of zeroes, which take memory only where they are used; NULL: there is
+ * no room. @pages: memory of searches before, or NULL. Give back with m2d_ex_pages_give(), which
+ * takes NULL, too, and is told that at most the first @touched bytes were stored to. */
+void *m2d_ex_pages_take(M2dExPages *pages, uint64_t bytes);
+void m2d_ex_pages_give(M2dExPages *pages, void *p, uint64_t bytes, uint64_t touched);

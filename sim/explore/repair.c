@@ -102,7 +102,7 @@ void m2d_ex_repair(const M2dExModel *m, const GArray *schedule, const M2dExRepai
 	*r = (M2dExRepair){.step = -1};
 	if (!attached)
 		m2d_arena_attach_journal(m->arena);
-	m2d_ex_table_init(&s.doomed, false, false, o->max_bytes);
+	m2d_ex_table_init(&s.doomed, false, false, o->max_bytes, NULL);
 	s.frames = g_array_new(FALSE, FALSE, sizeof(Frame));
 	for (guint i = 0; i < schedule->len; i++) {
 		M2dExStep step = g_array_index(schedule, M2dExStep, i);

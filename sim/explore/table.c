@@ -42,7 +42,7 @@ static void reserve(M2dExTable *t, uint64_t max_bytes)
 	if (max_bytes == 0)
 		max_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 	for (t->max_bytes = MAX(max_bytes, least);; t->max_bytes = MAX(t->max_bytes / 2, least)) {
-		t->slot = m2d_ex_pages_new(t->max_bytes);
+		t->slot = m2d_ex_pages_take(t->pages, t->max_bytes);
 		if (t->slot != NULL)
 			return;
 		if (t->max_bytes == least)
@@ -50,16 +50,19 @@ static void reserve(M2dExTable *t, uint64_t max_bytes)
 	}
 }
 
-void m2d_ex_table_init(M2dExTable *t, bool values, bool wide, uint64_t max_bytes)
+void m2d_ex_table_init(M2dExTable *t, bool values, bool wide, uint64_t max_bytes, M2dExPages *pages)
 {
-	*t = (M2dExTable){.slot_bytes = wide ? SLOT_WIDE : values ? SLOT_VALUE : SLOT_PLAIN};
+	*t = (M2dExTable){.slot_bytes = wide     ? SLOT_WIDE
+					: values ? SLOT_VALUE
+						 : SLOT_PLAIN,
+			  .pages = pages};
 	reserve(t, max_bytes);
 	set_capacity(t, FIRST_CAPACITY);
 }
 
 void m2d_ex_table_clear(M2dExTable *t)
 {
-	m2d_ex_pages_free(t->slot, t->max_bytes, size_of(t, t->capacity));
+	m2d_ex_pages_give(t->pages, t->slot, t->max_bytes, size_of(t, t->capacity));
 	memset(t, 0, sizeof(*t));
 }
 

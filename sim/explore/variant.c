@@ -241,7 +241,8 @@ static M2dExResult *search_all(M2dExVariant *v, M2dExWorld **world, const M2dScn
 	}
 	m2d_ex_result_free(r);
 	m2d_ex_world_free(*world);
-	*world = m2d_ex_world_new_observed(how->observed, v->scenario, v->variant, options, error);
+	*world = m2d_ex_world_new_observed(how->observed, how->search.pages, v->scenario,
+					   v->variant, options, error);
 	return *world != NULL ? m2d_explore(m2d_ex_world_model(*world), &how->search) : NULL;
 }
 

@@ -347,8 +347,9 @@ static void again(void *data, const M2dExAhead *known, M2dExAgain how)
 	m2d_ex_memo_again(x->memo, known, how);
 }
 
-M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dScenario *scenario,
-				      int variant, const M2dScnOptions *options, GError **error)
+M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, M2dExPages *pages,
+				      const M2dScenario *scenario, int variant,
+				      const M2dScnOptions *options, GError **error)
 {
 	M2dScnOptions plain = *options;
 	M2dExWorld *x;
@@ -361,7 +362,7 @@ M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dSc
 	if (x == NULL)
 		return NULL;
 	x->observed = observed;
-	x->memo = m2d_ex_memo_new(x, observed);
+	x->memo = m2d_ex_memo_new(x, observed, pages);
 	x->run_step = x->model.step;
 	x->ways = x->model.enabled;
 	/* All but steps may as well be done by this copy, which is faster. */

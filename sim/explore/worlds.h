@@ -25,9 +25,10 @@ typedef struct _M2dExObserved M2dExObserved; /* memo.h */
 M2dExWorld *m2d_ex_world_new(const M2dScenario *scenario, int variant, const M2dScnOptions *options,
 			     GError **error);
 /* m2d_ex_world_new_observed: the same, of the copy that @observed tells of (NULL: of this one): for
- * long searches, see memo.h. */
-M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, const M2dScenario *scenario,
-				      int variant, const M2dScnOptions *options, GError **error);
+ * long searches, see memo.h. @pages: memory of searches before, or NULL; must outlive it. */
+M2dExWorld *m2d_ex_world_new_observed(const M2dExObserved *observed, M2dExPages *pages,
+				      const M2dScenario *scenario, int variant,
+				      const M2dScnOptions *options, GError **error);
 void m2d_ex_world_free(M2dExWorld *world);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(M2dExWorld, m2d_ex_world_free)
 

@@ -15,10 +15,14 @@
 #include "sim/base/error.h"
 
 typedef struct {
-	/* Of the word; UNDO_FILL: of the first of @old words that were 0. UNDO_STEP: address of the
-	 * changes of a step, whose numbers are in @old: those made at once, and all, which are
-	 * made, too, unless UNDO_LATE. */
-	uint64_t off;
+	union {
+		/* Of the word; UNDO_FILL: of the first of @old words that were 0. */
+		uint64_t off;
+		/* UNDO_STEP: where the changes of a step are, beside the bits; how many are made at
+		 * once is in the upper half of @old, how many there are in the lower. All are made,
+		 * unless UNDO_LATE. */
+		const uint8_t *step;
+	};
 	uint64_t old;
 } M2dUndo;
 
@@ -162,7 +166,7 @@ M2dMark m2d_arena_mark(const M2dArena *arena)
 
 static const M2dArenaChange *changes_of(const M2dUndo *u)
 {
-	return (const void *)(uintptr_t)(u->off & ~UNDO_BITS);
+	return (const void *)(u->step - (u->off & UNDO_BITS));
 }
 
 static uint32_t now_of(const M2dUndo *u)
@@ -248,7 +252,7 @@ static G_GNUC_NO_INLINE void log_slow(M2dArena *arena, uint64_t off, uint64_t ol
 	M2dJournal *j = arena->journal;
 	M2dHash128 *key;
 
-	put_undo(arena, (M2dUndo){off, old});
+	put_undo(arena, (M2dUndo){.off = off, .old = old});
 	if (off >= j->known)
 		more_keys(arena);
 	key = &j->keys[off / 8];
@@ -284,7 +288,7 @@ M2D_ALWAYS_INLINE bool log_change(Log *log, const M2dJournal *j, uint64_t off, u
 	_Static_assert(sizeof(M2dHash128) == 16, "a key is twice as long as a word");
 	if (m2d_unlikely(log->next >= j->limit || off >= j->known || key->high == 0))
 		return false;
-	*log->next++ = (M2dUndo){off, old};
+	*log->next++ = (M2dUndo){.off = off, .old = old};
 	log->sum = m2d_arena_weigh(log->sum, *key, old, value);
 	return true;
 }
@@ -417,7 +421,7 @@ void m2d_arena_fill(M2dArena *arena, uint64_t *word, uint64_t n, uint64_t value)
 		return;
 	}
 	if (j != NULL && n != 0 && value != 0) {
-		put_undo(arena, (M2dUndo){off | UNDO_FILL, n});
+		put_undo(arena, (M2dUndo){.off = off | UNDO_FILL, .old = n});
 		set_sum(arena, m2d_arena_weigh(get_sum(arena), fill_key(arena, off, n), 0, value));
 	}
 	for (uint64_t i = 0; i < n; i++)
@@ -477,7 +481,8 @@ void m2d_arena_apply(M2dArena *arena, const M2dArenaChange *c, uint32_t n_now, u
 
 	for (uint32_t i = 0; i < n_now; i++)
 		*(uint64_t *)(void *)(base + c[i].off) = c[i].now;
-	put_undo(arena, (M2dUndo){(uintptr_t)c | UNDO_STEP | late, (uint64_t)n_now << 32 | n});
+	put_undo(arena, (M2dUndo){.step = (const uint8_t *)c + (UNDO_STEP | late),
+				  .old = (uint64_t)n_now << 32 | n});
 	arena->hash += delta->hash +
 		       __builtin_add_overflow(arena->hash_low, delta->hash_low, &arena->hash_low);
 	arena->hash2 ^= delta->hash2;

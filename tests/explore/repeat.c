@@ -39,7 +39,7 @@ static Search search(const M2dExObserved *observed, const M2dScenario *s, int va
 {
 	M2dScnOptions options = {.reduce = how->reduce, .claims = true};
 	GError *error = NULL;
-	Search x = {.w = m2d_ex_world_new_observed(observed, s, variant, &options, &error)};
+	Search x = {.w = m2d_ex_world_new_observed(observed, NULL, s, variant, &options, &error)};
 	M2dExOptions o;
 
 	if (x.w == NULL)
