@@ -164,9 +164,15 @@ def main():
     parser.add_argument("--proof-seconds", type=float, default=600)
     parser.add_argument("--memory", type=int, default=1024)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--mmu2d", default=os.path.join(ROOT, "mmu2d"))
+    parser.add_argument("--mmu2d", help="default: that of this tree, built if need be")
     parser.add_argument("-o", default=os.path.join(ROOT, "docs", "explored.md"))
     args = parser.parse_args()
+    if args.mmu2d is None:
+        # The script that builds it takes longer to start than a counterexample takes.
+        subprocess.run([os.path.join(ROOT, "mmu2d"), "--version"], check=True,
+                       stdout=subprocess.DEVNULL)
+        args.mmu2d = os.path.join(os.environ.get("MMU2D_BUILD", os.path.join(ROOT, "build")),
+                                  "tools", "mmu2d")
     args.mmu2d = os.path.abspath(args.mmu2d)
     paths = sorted(glob.glob(os.path.join(ROOT, "scenarios", "**", "*.scn"), recursive=True))
     paths = [os.path.relpath(path, ROOT) for path in paths]
