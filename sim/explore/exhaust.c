@@ -154,6 +154,15 @@ static Place find(const Search *s, uint64_t key, uint64_t key2)
 	return p;
 }
 
+/* The same in a table of nothing but fingerprints of 64 bits. */
+M2D_ALWAYS_INLINE Place find_plain(const Search *s, uint64_t key)
+{
+	Place p;
+
+	p.slot = m2d_ex_table_find_plain(&s->table, key, &p.there);
+	return p;
+}
+
 /* Nothing is to be explored from a state that was stored with @stored. */
 M2D_ALWAYS_INLINE bool covered(How how, uint32_t stored, unsigned preemptions, uint32_t sleep)
 {
@@ -244,10 +253,13 @@ static unsigned first_of(const Frame *f, uint32_t pending)
 M2D_ALWAYS_INLINE void look_beyond(const Search *s, How how)
 {
 	const M2dExModel *m = s->run->m;
-	const Frame *f = &s->frame[s->n - 2];
+	const Frame *f;
 	unsigned actor;
 
-	if (s->n < 2 || s->n_ahead == 0 || f->pending == 0)
+	if (s->n < 2 || s->n_ahead == 0)
+		return;
+	f = &s->frame[s->n - 2];
+	if (f->pending == 0)
 		return;
 	actor = first_of(f, f->pending);
 	m2d_ex_table_prefetch(&s->table,
@@ -324,8 +336,7 @@ M2D_ALWAYS_INLINE void settle(const Search *s)
 		const M2dExAhead *to = &ahead_of(s, s->n - 1)[a * m->look_alts];
 
 		if (to->known == 0 || f->alts[a] != 1 ||
-		    !(wide ? find(s, to->hash, to->hash2).there
-			   : m2d_ex_table_has(&s->table, to->hash)))
+		    !(wide ? find(s, to->hash, to->hash2) : find_plain(s, to->hash)).there)
 			continue;
 		f->settled |= 1u << a;
 	}

@@ -35,21 +35,23 @@ M2D_ALWAYS_INLINE void m2d_ex_table_prefetch(const M2dExTable *t, uint64_t key)
 	__builtin_prefetch(t->slot + m2d_ex_table_rank(t, key) * t->slot_bytes);
 }
 
-/* m2d_ex_table_has: the state is there; of a table with neither values nor wide fingerprints. */
-M2D_ALWAYS_INLINE bool m2d_ex_table_has(const M2dExTable *t, uint64_t key)
-{
-	const uint64_t *slot = (const uint64_t *)(const void *)t->slot;
-	uint64_t k;
-
-	key += key == 0;
-	slot += m2d_ex_table_rank(t, key);
-	while ((k = *slot) != 0 && k != key)
-		slot++;
-	return k != 0;
-}
-
 /* m2d_ex_table_find: the slot of the state (*@there), or where it goes. */
 uint64_t m2d_ex_table_find(const M2dExTable *table, uint64_t key, uint64_t key2, bool *there);
+/* m2d_ex_table_find_plain: the same, of a table with neither values nor wide fingerprints. */
+M2D_ALWAYS_INLINE uint64_t m2d_ex_table_find_plain(const M2dExTable *t, uint64_t key, bool *there)
+{
+	const uint64_t *slot = (const uint64_t *)(const void *)t->slot;
+	uint64_t i, k;
+
+	/* 0 marks a free slot. */
+	key += key == 0;
+	i = m2d_ex_table_rank(t, key);
+	while ((k = slot[i]) != 0 && k != key)
+		i++;
+	*there = k != 0;
+	return i;
+}
+
 uint16_t m2d_ex_table_value(const M2dExTable *table, uint64_t slot);
 void m2d_ex_table_set(M2dExTable *table, uint64_t slot, uint16_t value);
 /* m2d_ex_table_add: enter it at @slot (as found); may grow the table, which moves slots. Returns

@@ -104,7 +104,7 @@ M2D_ALWAYS_INLINE uint64_t find(const M2dExTable *t, uint64_t key, uint64_t key2
 uint64_t m2d_ex_table_find(const M2dExTable *t, uint64_t key, uint64_t key2, bool *there)
 {
 	if (t->slot_bytes == SLOT_PLAIN)
-		return find(t, key, key2, there, SLOT_PLAIN);
+		return m2d_ex_table_find_plain(t, key, there);
 	if (t->slot_bytes == SLOT_VALUE)
 		return find(t, key, key2, there, SLOT_VALUE);
 	return find(t, key, key2, there, SLOT_WIDE);
